@@ -1,0 +1,1 @@
+"""airmem: why memory grows and why a process stands still, seen from outside."""

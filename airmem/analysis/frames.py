@@ -1,0 +1,95 @@
+"""An index of page frames: small arrays with one cell for each frame that a tree maps."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+BLOCK_BITS = 9
+BLOCK_FRAMES = 1 << BLOCK_BITS
+Cells = npt.NDArray[np.int32]
+
+
+class FrameIndex:
+    """Maps page frame numbers to cells, block by block, so that its size follows the tree and not the machine.
+
+    Each cell counts the processes that brought the frame in, holds a mark, and counts mappings if asked to.
+    """
+
+    LIMIT = 1 << 33
+    """Frames from here on (32 TiB) are device memory, which no RSS counts."""
+
+    def __init__(self, with_mappings: bool) -> None:
+        self._block_cells = np.full(1 << 12, -1, np.int32)
+        self._blocks: list[npt.NDArray[np.int64]] = []
+        self._block_count = 0
+        self._processes = np.zeros(0, np.int32)
+        self._marks = np.zeros(0, np.int32)
+        self._mappings = np.zeros(0, np.int32) if with_mappings else None
+
+    def place(self, frames: npt.NDArray[np.int64]) -> Cells:
+        """Return the cell of each frame; frames not seen before get new ones."""
+        if not len(frames):
+            return np.zeros(0, np.int32)
+        blocks = frames >> BLOCK_BITS
+        highest = int(blocks.max())
+        if highest >= len(self._block_cells):
+            more = np.full(max(highest + 1, 2 * len(self._block_cells)) - len(self._block_cells), -1, np.int32)
+            self._block_cells = np.concatenate((self._block_cells, more))
+        cells = self._block_cells[blocks]
+        if cells.min() < 0:
+            self._add_blocks(np.unique(blocks[cells < 0]))
+            cells = self._block_cells[blocks]
+        return cells + (frames & (BLOCK_FRAMES - 1)).astype(np.int32)
+
+    def _add_blocks(self, blocks: npt.NDArray[np.int64]) -> None:
+        first = self._block_count << BLOCK_BITS
+        self._block_count += len(blocks)
+        self._blocks.append(blocks)
+        self._block_cells[blocks] = first + (np.arange(len(blocks), dtype=np.int32) << BLOCK_BITS)
+        size = self._block_count << BLOCK_BITS
+        if size > len(self._processes):
+            room = max(size, len(self._processes) * 3 // 2)
+            self._processes = _grown(self._processes, room)
+            self._marks = _grown(self._marks, room)
+            if self._mappings is not None:
+                self._mappings = _grown(self._mappings, room)
+
+    def count(self, cells: Cells) -> None:
+        """Count one more process for each of these cells; a cell that occurs twice is counted once."""
+        self._processes[cells] += 1
+
+    def count_mappings(self, cells: Cells) -> None:
+        """Count one more mapping for each occurrence of a cell."""
+        if self._mappings is not None:
+            np.add.at(self._mappings, cells, 1)
+
+    def mark(self, cells: Cells, mark: int) -> None:
+        """Leave a mark, a number from 0, that replaces whatever mark a cell had."""
+        self._marks[cells] = mark + 1
+
+    def is_marked(self, cells: Cells, mark: int) -> npt.NDArray[np.bool_]:
+        """Tell for each cell whether this is its mark."""
+        return self._marks[cells] == mark + 1
+
+    def is_shared(self, cells: Cells) -> npt.NDArray[np.bool_]:
+        """Tell for each cell whether more than one process was counted."""
+        return self._processes[cells] > 1
+
+    @property
+    def frame_count(self) -> int:
+        """How many different frames were counted."""
+        return int(np.count_nonzero(self._processes))
+
+    def counted_frames(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Return the frames that were counted, ascending, and how often the tree maps each."""
+        cells = np.flatnonzero(self._processes)
+        blocks = np.concatenate(self._blocks) if self._blocks else np.zeros(0, np.int64)
+        frames = (blocks[cells >> BLOCK_BITS] << BLOCK_BITS) + (cells & (BLOCK_FRAMES - 1))
+        order = np.argsort(frames)
+        mappings = self._mappings if self._mappings is not None else self._processes
+        return frames[order], mappings[cells[order]]
+
+
+def _grown(cells: Cells, size: int) -> Cells:
+    return np.concatenate((cells, np.zeros(size - len(cells), np.int32)))

@@ -1,0 +1,214 @@
+"""With whom a tree's processes share their pages, by joining page tables on physical page frames.
+
+A forked process maps mostly the same frames at the same addresses as its parent, so each table is first compared
+with its parent's word by word, in the order of memory; only where they differ are frames looked up in an index.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from airmem.analysis.frames import FrameIndex
+from airmem.model.pages import FRAME_MASK, PageTable, PageTables, Sharing, TreeSharing
+from airmem.units import PAGE_BYTES
+
+LOOKS = 3
+"""How often a process is read again whose pages and RSS do not agree, because it changed in between."""
+
+FRAMES = np.uint64(FRAME_MASK)
+Words = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class _Member:
+    """One process while its tree is joined.
+
+    `cells` index the frames that it does not map at the same address as its parent, `positions` where their words
+    are. `counted` and `seen` (by a child) are flags for each word, kept only while children are compared with it.
+    """
+
+    table: PageTable
+    positions: npt.NDArray[np.int64]
+    cells: npt.NDArray[np.int32]
+    equal_pages: int
+    parent_pages: int = 0
+    counted: Flags | None = None
+    seen: Flags | None = None
+    seen_cells: Flags | None = None
+
+    @property
+    def pages(self) -> int:
+        return self.equal_pages + len(self.cells)
+
+
+def attribute_sharing(tables: PageTables, parents: list[int | None], with_exclusive: bool = False) -> TreeSharing:
+    """Return with whom each process shares its resident bytes, and the tree's pages counted once.
+
+    `parents` holds the position of each process's parent in the tree, None for the root: parents come first, the
+    children of one parent together. A zero page belongs to nobody and is left out, as the kernel leaves it out of
+    RSS. A page that a process maps twice counts twice, as it does in RSS.
+    """
+    return _Join(tables, parents, with_exclusive).run()
+
+
+class _Join:
+    def __init__(self, tables: PageTables, parents: list[int | None], with_exclusive: bool) -> None:
+        self._tables = tables
+        self._parents = parents
+        self._last_child = {parent: child for child, parent in enumerate(parents) if parent is not None}
+        self._with_exclusive = with_exclusive
+        self._index = FrameIndex(with_exclusive)
+        self._members: list[_Member | None] = []
+        self._unsettled: dict[int, int] = {}
+
+    def run(self) -> TreeSharing:
+        marked: int | None = None
+        for position, parent in enumerate(self._parents):
+            elder = None if parent is None else self._members[parent]
+            if parent is not None and parent != marked and elder is not None:
+                self._prepare(elder, parent)
+                marked = parent
+            member = self._look(position, elder) if parent is None or elder is not None else None
+            self._members.append(member)
+            if member is not None:
+                self._add(member, elder, parent)
+            self._release(position, parent)
+        return self._result()
+
+    def _prepare(self, elder: _Member, position: int) -> None:
+        """Get a process ready for its children to be compared with it."""
+        elder.counted = np.zeros(len(elder.table.words), np.bool_)
+        elder.counted[_counted(elder.table, None, self._tables.zero_frames)] = True
+        elder.seen = np.zeros(len(elder.table.words), np.bool_)
+        self._index.mark(self._all_cells(elder), position)
+
+    def _look(self, position: int, elder: _Member | None) -> _Member | None:
+        """Read a process until its pages are as many as its RSS says, and compare it with its parent."""
+        table = self._tables.read(position, elder.table if elder is not None else None)
+        for look in range(LOOKS + 1):
+            if table is None:
+                return None
+            member = self._compare(table, elder)
+            surplus = member.pages * PAGE_BYTES - (table.account.rss_bytes or 0)
+            if surplus == 0 or look == LOOKS:
+                break
+            table = self._tables.read(position, None)
+        if surplus:
+            self._unsettled[position] = surplus
+        return member
+
+    def _compare(self, table: PageTable, elder: _Member | None) -> _Member:
+        present = table.words.view(np.int64) < 0
+        equal_pages = 0
+        if elder is not None:
+            equal = _equal_to(elder, table)
+            equal_pages = int(np.count_nonzero(equal))
+            present &= ~equal
+        positions = _counted(table, np.flatnonzero(present), self._tables.zero_frames)
+        cells = self._index.place((table.words[positions] & FRAMES).astype(np.int64))
+        return _Member(table, positions, cells, equal_pages)
+
+    def _add(self, member: _Member, elder: _Member | None, parent: int | None) -> None:
+        """Enter a process into the index; of its frames keep those that its parent does not map."""
+        self._index.count(member.cells)
+        if self._with_exclusive:
+            self._index.count_mappings(self._all_cells(member))
+        if elder is None or parent is None or elder.seen is None:
+            return
+        for own, parents in _overlaps(member.table, elder.table):
+            elder.seen[parents] |= member.table.words[own] == elder.table.words[parents]
+        elsewhere = ~self._index.is_marked(member.cells, parent)
+        member.parent_pages = member.pages - int(np.count_nonzero(elsewhere))
+        member.positions, member.cells = member.positions[elsewhere], member.cells[elsewhere]
+
+    def _all_cells(self, member: _Member) -> npt.NDArray[np.int32]:
+        positions = _counted(member.table, None, self._tables.zero_frames)
+        return self._index.place((member.table.words[positions] & FRAMES).astype(np.int64))
+
+    def _release(self, position: int, parent: int | None) -> None:
+        """Let go of page tables that nobody will be compared with any more."""
+        done = [position] if position not in self._last_child else []
+        if parent is not None and self._last_child[parent] == position:
+            done.append(parent)
+        for one in done:
+            member = self._members[one]
+            if member is None:
+                continue
+            if member.seen is not None:
+                member.seen_cells = member.seen[member.positions]
+            empty = np.zeros(0, np.uint64)
+            member.table = PageTable(runs=(), words=empty, is_complete=False, account=member.table.account)
+            member.counted = member.seen = None
+            member.positions = np.zeros(0, np.int64)
+
+    def _result(self) -> TreeSharing:
+        exclusive_bytes = None
+        if self._with_exclusive:
+            frames, mappings = self._index.counted_frames()
+            counts = self._tables.mapping_counts(frames)
+            if counts is not None:
+                exclusive_bytes = int(np.count_nonzero(counts <= mappings)) * PAGE_BYTES
+        return TreeSharing(
+            by_process=tuple(None if one is None else (self._divide(one), one.table.account) for one in self._members),
+            distinct_bytes=self._index.frame_count * PAGE_BYTES,
+            exclusive_bytes=exclusive_bytes,
+            unsettled=self._unsettled,
+        )
+
+    def _divide(self, member: _Member) -> Sharing | None:
+        account = member.table.account
+        if account.rss_bytes is None or account.uss_bytes is None:
+            return None
+        is_shared = self._index.is_shared(member.cells)
+        if member.seen_cells is not None:
+            is_shared |= member.seen_cells
+        parent_bytes = member.parent_pages * PAGE_BYTES
+        siblings_bytes = int(np.count_nonzero(is_shared)) * PAGE_BYTES
+        outside_bytes = account.rss_bytes - account.uss_bytes - parent_bytes - siblings_bytes
+        return Sharing(
+            parent_bytes=parent_bytes, siblings_bytes=siblings_bytes, outside_bytes=max(0, outside_bytes)
+        )
+
+
+def _counted(
+    table: PageTable, positions: npt.NDArray[np.int64] | None, zero_frames: tuple[tuple[int, int], ...]
+) -> npt.NDArray[np.int64]:
+    """Return those positions (of all words: None) whose page an RSS counts: a frame of memory, not the zero page."""
+    if positions is None:
+        positions = np.flatnonzero(table.words.view(np.int64) < 0)
+    frames = table.words[positions] & FRAMES
+    keep = frames < np.uint64(FrameIndex.LIMIT)
+    for first, count in zero_frames:
+        keep &= frames - np.uint64(first) >= np.uint64(count)
+    return positions[keep]
+
+
+def _equal_to(elder: _Member, table: PageTable) -> Flags:
+    """Tell for each word of a child's table whether its parent maps the same frame at the same address."""
+    assert elder.counted is not None  # noqa: S101  # _prepare came first
+    equal = np.zeros(len(table.words), np.bool_)
+    for own, parents in _overlaps(table, elder.table):
+        equal[own] = (table.words[own] == elder.table.words[parents]) & elder.counted[parents]
+    return equal
+
+
+def _overlaps(table: PageTable, other: PageTable) -> list[tuple[slice, slice]]:
+    """Return the stretches of words of two tables that stand for the same pages."""
+    if table.runs == other.runs:
+        return [(slice(0, len(table.words)), slice(0, len(other.words)))]
+    found = []
+    own_at = 0
+    for start, count in table.runs:
+        other_at = 0
+        for other_start, other_count in other.runs:
+            low, high = max(start, other_start), min(start + count, other_start + other_count)
+            if low < high:
+                own, theirs = own_at + low - start, other_at + low - other_start
+                found.append((slice(own, own + high - low), slice(theirs, theirs + high - low)))
+            other_at += other_count
+        own_at += count
+    return found

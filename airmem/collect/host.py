@@ -1,0 +1,40 @@
+"""Where a snapshot is taken."""
+
+from __future__ import annotations
+
+from airmem.kernel.container import parse_container_id
+from airmem.kernel.reader import KernelReader
+from airmem.model.snapshot import Host
+
+
+def collect_host(reader: KernelReader) -> Host:
+    """Return the facts that tell this place from others; what cannot be read is empty."""
+    return Host(
+        boot_id=_text(reader, "/proc/sys/kernel/random/boot_id"),
+        hostname=_text(reader, "/proc/sys/kernel/hostname"),
+        kernel=_text(reader, "/proc/sys/kernel/osrelease"),
+        pid_namespace=_link(reader, "/proc/self/ns/pid"),
+        container_id=collect_container_id(reader, "self"),
+    )
+
+
+def collect_container_id(reader: KernelReader, pid: int | str) -> str:
+    """Return the id of the container that a process runs in, or an empty text."""
+    return parse_container_id(
+        _text(reader, f"/proc/{pid}/cgroup").encode(errors="surrogateescape"),
+        _text(reader, f"/proc/{pid}/mountinfo").encode(errors="surrogateescape"),
+    )
+
+
+def _text(reader: KernelReader, path: str) -> str:
+    try:
+        return reader.read(path).decode(errors="surrogateescape").strip()
+    except OSError:
+        return ""
+
+
+def _link(reader: KernelReader, path: str) -> str:
+    try:
+        return reader.link(path)
+    except OSError:
+        return ""

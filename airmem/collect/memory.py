@@ -1,0 +1,92 @@
+"""The memory of one process, by the deepest file that the kernel lets us read."""
+
+from __future__ import annotations
+
+from airmem.collect.access import explain_denial
+from airmem.errors import Malformed
+from airmem.kernel.reader import KernelReader, ProcessFiles
+from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
+from airmem.kernel.status import parse_status, parse_status_account
+from airmem.model.gap import Gap
+from airmem.model.memory import Mapping, MemoryAccount
+from airmem.model.process import Process
+
+Reading = tuple[str, MemoryAccount, tuple[Mapping, ...] | None, tuple[Gap, ...]]
+"""(depth reached, account, mappings if they were read, gaps)."""
+
+UNKNOWN = MemoryAccount()
+
+
+def read_memory(reader: KernelReader, files: ProcessFiles, process: Process, depth: str) -> Reading:
+    """Return the account of a process at a depth (status, rollup or mappings), or at the next one that works.
+
+    Errors: OSError only when the process ends meanwhile.
+    """
+    if process.is_kernel_thread:
+        return _nothing(process, "kernel_thread", "a thread of the kernel has no memory of its own")
+    if process.is_zombie:
+        return _nothing(process, "zombie", "it has ended and holds no memory; its parent has not asked for its status")
+    if depth == "status":
+        return _read_status(files, ())
+    try:
+        return _read_smaps(reader, files, process, depth)
+    except PermissionError:
+        reason, detail = explain_denial(reader, process.pid)
+        return _read_status(files, (Gap(pid=process.pid, fact="pss_bytes", reason=reason, detail=detail),))
+    except Malformed as problem:
+        gap = Gap(pid=process.pid, fact="pss_bytes", reason="malformed", detail=problem.cause)
+        return _read_status(files, (gap,))
+
+
+def _read_smaps(reader: KernelReader, files: ProcessFiles, process: Process, depth: str) -> Reading:
+    if depth == "rollup":
+        try:
+            return "rollup", parse_smaps_rollup(files.read(_prefix(files, process) + "smaps_rollup")), None, ()
+        except FileNotFoundError:
+            files.read("stat")  # raises if it is the process that is gone, not the file
+    mappings = parse_smaps(files.read(_prefix(files, process) + "smaps"))
+    account = sum_mappings(mappings)
+    if _is_gvisor(reader):
+        detail = "gVisor's smaps says that every page is private: PSS and USS are not known here"
+        gap = Gap(pid=process.pid, fact="pss_bytes", reason="gvisor", detail=detail)
+        return "mappings", MemoryAccount(rss_bytes=account.rss_bytes, swap_bytes=account.swap_bytes), mappings, (gap,)
+    return "mappings", _with_divided_pss(files, account, depth), mappings, _rollup_gap(process, depth)
+
+
+def _with_divided_pss(files: ProcessFiles, account: MemoryAccount, depth: str) -> MemoryAccount:
+    """Return the kernel's own sum where there is one: it divides PSS by kind and does not round each mapping."""
+    if depth != "mappings":
+        return account
+    try:
+        return parse_smaps_rollup(files.read("smaps_rollup"))
+    except FileNotFoundError:
+        return account
+
+
+def _rollup_gap(process: Process, depth: str) -> tuple[Gap, ...]:
+    if depth != "rollup":
+        return ()
+    detail = "this kernel has no smaps_rollup: PSS is summed over mappings, each rounded down to whole KiB"
+    return (Gap(pid=process.pid, fact="pss_anon_bytes", reason="no_smaps_rollup", detail=detail),)
+
+
+def _prefix(files: ProcessFiles, process: Process) -> str:
+    """Return where the memory of a process shows: its first thread may have ended while others run on."""
+    if process.state not in "ZXx":
+        return ""
+    for thread in sorted(files.entries("task"), key=int):
+        if int(thread) != process.pid:
+            return f"task/{thread}/"
+    return ""
+
+
+def _read_status(files: ProcessFiles, gaps: tuple[Gap, ...]) -> Reading:
+    return "status", parse_status_account(parse_status(files.read("status"))), None, gaps
+
+
+def _nothing(process: Process, reason: str, detail: str) -> Reading:
+    return "none", UNKNOWN, None, (Gap(pid=process.pid, fact="memory", reason=reason, detail=detail),)
+
+
+def _is_gvisor(reader: KernelReader) -> bool:
+    return reader.exists("/proc/sentry-meminfo")

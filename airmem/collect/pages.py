@@ -1,0 +1,183 @@
+"""Page tables of a live tree, read one process at a time. The only module of this room that needs numpy."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from contextlib import suppress
+
+import numpy as np
+import numpy.typing as npt
+
+from airmem.kernel.maps import parse_maps_ranges
+from airmem.kernel.reader import KernelReader, ProcessFiles
+from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
+from airmem.model.memory import MemoryAccount
+from airmem.model.pages import FRAME_MASK, PageTable
+from airmem.model.process import Process
+from airmem.model.snapshot import ProcessSnapshot
+from airmem.units import MIB, PAGE_BYTES
+
+GAP_PAGES = 256
+"""Ranges this close are read in one call: a hole costs 2.4 ns a page, a call as much as 400 pages."""
+
+SLACK_PAGES = 512
+"""How much beyond each range is looked at, since heaps of forked workers grow at the edges of their parent's."""
+
+SPARSE_PAGES = 1 << 22
+"""From 16 GiB (of 4 KiB pages) of addresses on, mappings without resident pages are looked up and left out."""
+
+MOST_PAGES = 1 << 26
+"""More than 256 GiB of addresses in mappings with resident pages are not read: 512 MiB of words."""
+
+LAST_PAGE = (1 << 47) // PAGE_BYTES
+COUNT_GAP = 24
+"""Page frames this close are read from kpagecount in one call."""
+
+Runs = tuple[tuple[int, int], ...]
+
+
+class LivePageTables:
+    """The page tables of the processes of a tree on a live system (see model.pages.PageTables)."""
+
+    def __init__(self, reader: KernelReader, processes: tuple[ProcessSnapshot, ...]) -> None:
+        self._reader = reader
+        self._processes = processes
+        self.zero_frames = find_zero_frames()
+
+    def read(self, position: int, like: PageTable | None) -> PageTable | None:
+        """Return the page table of the process at this position, or None if it cannot be read."""
+        snapshot = self._processes[position]
+        if snapshot.account.rss_bytes is None or snapshot.depth not in ("rollup", "mappings"):
+            return None
+        with suppress(OSError), self._reader.process(snapshot.process.pid) as files:
+            if like is not None:
+                words = _read_words(files, like.runs)
+                return PageTable(runs=like.runs, words=words, is_complete=False, account=snapshot.account)
+            return _read_whole_table(files, snapshot.process)
+        return None
+
+    def mapping_counts(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+        """Return how often each page frame is mapped in the whole system, or None without /proc/kpagecount."""
+        try:
+            file = self._reader.counters("/proc/kpagecount")
+        except OSError:
+            return None
+        counts = np.zeros(len(frames), np.int64)
+        try:
+            for begin, end in _close_runs(frames):
+                first = int(frames[begin])
+                raw = os.pread(file, (int(frames[end - 1]) + 1 - first) * 8, first * 8)
+                words = np.frombuffer(raw[: len(raw) // 8 * 8], np.uint64)
+                inside = frames[begin:end] - first
+                inside = inside[inside < len(words)]
+                counts[begin : begin + len(inside)] = words[inside]
+        except OSError:
+            return None
+        finally:
+            os.close(file)
+        return counts
+
+
+def find_zero_frames() -> tuple[tuple[int, int], ...]:
+    """Return the frames (first, count) of the zero page and of the huge zero page, found by mapping them.
+
+    They are present in page tables and counted in no RSS. Where transparent huge pages are off there is no huge one.
+    """
+    huge = 2 * MIB
+    with mmap.mmap(-1, 4 * huge, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as area:
+        view = np.frombuffer(area, np.uint8)
+        address = view.__array_interface__["data"][0]
+        aligned = -address % huge
+        found = []
+        with suppress(OSError):
+            area.madvise(mmap.MADV_HUGEPAGE, aligned, huge)
+            area.madvise(mmap.MADV_NOHUGEPAGE, aligned + huge, huge)
+        for offset in (aligned + huge, aligned):
+            frame = _frame_after_read(view, address, offset)
+            if frame and all(not first <= frame < first + count for first, count in found):
+                found.append((frame, 1) if offset > aligned else (frame, huge // PAGE_BYTES))
+        del view
+    return tuple(found)
+
+
+def _frame_after_read(view: npt.NDArray[np.uint8], address: int, offset: int) -> int:
+    view[offset].item()
+    with KernelReader().process(int(KernelReader().link("/proc/self"))) as files:
+        return int(_read_words(files, (((address + offset) // PAGE_BYTES, 1),))[0]) & FRAME_MASK
+
+
+def _read_words(files: ProcessFiles, runs: Runs) -> npt.NDArray[np.uint64]:
+    words = np.empty(sum(count for _, count in runs), np.uint64)
+    files.read_words("pagemap", runs, memoryview(words).cast("B"))
+    return words
+
+
+def _read_whole_table(files: ProcessFiles, process: Process) -> PageTable | None:
+    """Read a process by its own maps, its account right before."""
+    if process.state in "ZXx":
+        return None
+    account, ranges = _account_and_ranges(files)
+    counted = [(start, end) for start, end, is_counted in ranges if is_counted]
+    runs = _merge(counted)
+    if sum(count for _, count in runs) > MOST_PAGES:
+        return None
+    words = _read_words(files, runs)
+    for start, end, is_counted in ranges:
+        if not is_counted:
+            _blank(words, runs, start // PAGE_BYTES, end // PAGE_BYTES)
+    return PageTable(runs=runs, words=words, is_complete=True, account=account)
+
+
+def _account_and_ranges(files: ProcessFiles) -> tuple[MemoryAccount, list[tuple[int, int, bool]]]:
+    try:
+        account = parse_smaps_rollup(files.read("smaps_rollup"))
+    except FileNotFoundError:
+        account = MemoryAccount()
+    ranges = parse_maps_ranges(files.read("maps"))
+    pages = sum(end - start for start, end, _ in ranges) // PAGE_BYTES
+    if account.rss_bytes is not None and not account.hugetlb_bytes and pages < SPARSE_PAGES:
+        return account, ranges
+    return _by_smaps(files, account)
+
+
+def _by_smaps(files: ProcessFiles, account: MemoryAccount) -> tuple[MemoryAccount, list[tuple[int, int, bool]]]:
+    """Return only mappings with resident pages, hugetlb ones as not counted; dearer, so only when it matters."""
+    mappings = parse_smaps(files.read("smaps"))
+    ranges = [
+        (mapping.start_address, mapping.end_address, not mapping.is_hugetlb)
+        for mapping in mappings
+        if mapping.account.rss_bytes or mapping.is_hugetlb
+    ]
+    return (account if account.rss_bytes is not None else sum_mappings(mappings)), ranges
+
+
+def _merge(ranges: list[tuple[int, int]]) -> Runs:
+    """Return runs of pages (first, count) that cover the ranges of addresses and some slack around them."""
+    runs: list[list[int]] = []
+    for start, end in ranges:
+        first = max(0, start // PAGE_BYTES - SLACK_PAGES)
+        last = max(first, min(LAST_PAGE, end // PAGE_BYTES + SLACK_PAGES))
+        if runs and first - runs[-1][1] <= GAP_PAGES:
+            runs[-1][1] = max(runs[-1][1], last)
+        else:
+            runs.append([first, last])
+    return tuple((first, last - first) for first, last in runs)
+
+
+def _blank(words: npt.NDArray[np.uint64], runs: Runs, first: int, last: int) -> None:
+    """Set the words of a range of pages to 0."""
+    offset = 0
+    for start, count in runs:
+        low, high = max(first, start), min(last, start + count)
+        if low < high:
+            words[offset + low - start : offset + high - start] = 0
+        offset += count
+
+
+def _close_runs(frames: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return (begin, end) of stretches of ascending frames without a wide gap."""
+    cuts = np.flatnonzero(np.diff(frames) > COUNT_GAP) + 1
+    edges = [0, *cuts.tolist(), len(frames)]
+    return [(begin, end) for begin, end in zip(edges, edges[1:], strict=False) if begin < end]
+

@@ -1,0 +1,176 @@
+"""A process and its descendants, with their memory: the facts behind `airmem pss`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from airmem.collect import clock
+from airmem.collect.access import explain_denial
+from airmem.collect.cgroup import collect_cgroup
+from airmem.collect.host import collect_host
+from airmem.collect.memory import UNKNOWN, read_memory
+from airmem.collect.remainder import collect_remainder
+from airmem.collect.processes import collect_hidden_children, collect_processes, descend, process_exists, read_process
+from airmem.errors import Malformed, NotPermitted, ProcessGone
+from airmem.kernel.reader import KernelReader
+from airmem.kernel.status import parse_status
+from airmem.model.gap import Gap
+from airmem.model.pages import FRAME_MASK, PageTables
+from airmem.model.process import Process
+from airmem.model.snapshot import ProcessSnapshot, TreeSnapshot
+from airmem.units import GIB, PAGE_BYTES
+
+DEPTHS = ("auto", "status", "rollup", "mappings", "pages")
+
+AUTO_PAGES_BYTES = 64 * GIB
+"""Up to this much summed RSS `auto` reads page tables: about a second of CPU."""
+
+STALL_BYTES = 8 * GIB
+"""A process above this size is held up by a read: mmap and munmap wait some 0.2 s (27 ms for each GB, measured)."""
+
+ALONE = 16
+"""Trees up to this size are read in one thread: starting threads would cost more than it saves."""
+
+Part = tuple[ProcessSnapshot | None, tuple[Gap, ...]]
+"""What was read of one process (None: it ended), and what was not."""
+
+
+def collect_tree(reader: KernelReader, root_pid: int, depth: str, with_users: bool = False) -> TreeSnapshot:
+    """Return a process and its descendants at a depth (see DEPTHS), `auto` choosing what this place allows.
+
+    A process that cannot be read is in the snapshot with what is known and a gap; one that ended is only a gap.
+    Errors: ProcessGone, NotPermitted when there is no such process, or none that can be seen.
+    """
+    taken_at_seconds = clock.now_seconds()
+    tree = _find_tree(reader, root_pid)
+    chosen, depth_gaps = choose_depth(reader, tree, depth)
+    read_depth = "rollup" if chosen == "pages" else chosen
+    parts = _for_each(tree, lambda process: _read_part(reader, process, read_depth, with_users))
+    processes = tuple(part for part, _ in parts if part is not None)
+    gaps = [*depth_gaps, *(gap for _, found in parts for gap in found), *collect_hidden_children(reader, tree)]
+    if not processes or processes[0].process.pid != root_pid:
+        raise ProcessGone(f"process {root_pid} ended while it was read", "Look for its successor with: airmem ps")
+    cgroup, cgroup_gaps = collect_cgroup(reader, root_pid)
+    return TreeSnapshot(
+        processes=processes,
+        host=collect_host(reader),
+        cgroup=cgroup,
+        remainder=collect_remainder(reader, processes, cgroup, chosen),
+        page_tables=_page_tables(reader, processes) if chosen == "pages" else None,
+        gaps=(*gaps, *cgroup_gaps),
+        taken_at_seconds=taken_at_seconds,
+    )
+
+
+def choose_depth(reader: KernelReader, tree: tuple[Process, ...], depth: str) -> tuple[str, tuple[Gap, ...]]:
+    """Return the depth to read at and why it is not deeper: page frames hidden, numpy missing, the tree too large."""
+    if depth not in ("auto", "pages"):
+        return depth, ()
+    rss_sum_bytes = sum(process.rss_pages for process in tree) * PAGE_BYTES
+    if depth == "auto" and rss_sum_bytes > AUTO_PAGES_BYTES:
+        detail = f"{rss_sum_bytes // GIB} GiB of summed RSS; above {AUTO_PAGES_BYTES // GIB} GiB pages are read on request"
+        return "rollup", (_sharing_gap("too_large", detail),)
+    if _cannot_read_frames(reader):
+        detail = "page frame numbers are hidden here: they need CAP_SYS_ADMIN in the first user namespace"
+        return "rollup", (_sharing_gap("no_page_frames", detail),)
+    if not _has_numpy():
+        return "rollup", (_sharing_gap("no_numpy", "numpy, which compares page tables, cannot be imported"),)
+    return "pages", ()
+
+
+def _sharing_gap(reason: str, detail: str) -> Gap:
+    return Gap(pid=None, fact="sharing", reason=reason, detail=detail)
+
+
+def _cannot_read_frames(reader: KernelReader) -> bool:
+    """Whether page frame numbers are hidden, probed on a page of airmem's own (pagemap.rst)."""
+    marker = object()
+    word = bytearray(8)
+    try:
+        with reader.process(int(reader.link("/proc/self"))) as files:
+            files.read_words("pagemap", ((id(marker) // PAGE_BYTES, 1),), memoryview(word))
+    except (OSError, ValueError):
+        return True
+    return not int.from_bytes(word, "little") & FRAME_MASK
+
+
+def _has_numpy() -> bool:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads triple the cost of the import
+    try:
+        import numpy  # noqa: F401, PLC0415, ICN001
+    except ImportError:
+        return False
+    return True
+
+
+def _page_tables(reader: KernelReader, processes: tuple[ProcessSnapshot, ...]) -> PageTables:
+    from airmem.collect.pages import LivePageTables  # noqa: PLC0415  # imports numpy
+
+    return LivePageTables(reader, processes)
+
+
+def _find_tree(reader: KernelReader, root_pid: int) -> tuple[Process, ...]:
+    processes = collect_processes(reader)
+    if root_pid in processes:
+        return descend(processes, root_pid)
+    if process_exists(root_pid):
+        raise NotPermitted(
+            f"process {root_pid} exists but /proc hides it (hidepid)",
+            "Run airmem as its user or as root, or mount /proc with gid= for your group.",
+        )
+    raise ProcessGone(f"there is no process {root_pid}", "List what runs here with: airmem ps")
+
+
+def _read_part(reader: KernelReader, process: Process, depth: str, with_users: bool) -> Part:
+    """Read one process; one that ended is None and a gap."""
+    try:
+        with reader.process(process.pid) as files:
+            current = read_process(files, with_arguments=True)
+            if current.start_ticks != process.start_ticks:
+                raise ProcessLookupError
+            reached, account, mappings, gaps = read_memory(reader, files, current, depth)
+            user_id = _user_id(files.read("status")) if with_users else None
+    except (FileNotFoundError, ProcessLookupError):
+        return None, (Gap(pid=process.pid, fact="process", reason="gone", detail="it ended while the tree was read"),)
+    except PermissionError:
+        reason, detail = explain_denial(reader, process.pid)
+        unread = ProcessSnapshot(process=process, depth="none", account=UNKNOWN)
+        return unread, (Gap(pid=process.pid, fact="process", reason=reason, detail=detail),)
+    except (OSError, Malformed) as problem:
+        unread = ProcessSnapshot(process=process, depth="none", account=UNKNOWN)
+        return unread, (Gap(pid=process.pid, fact="process", reason="unreadable", detail=str(problem)),)
+    found = ProcessSnapshot(process=current, depth=reached, account=account, mappings=mappings, user_id=user_id)
+    return found, gaps
+
+
+def _user_id(status: bytes) -> int | None:
+    words = parse_status(status).get(b"Uid", b"").split()
+    return int(words[1]) if len(words) > 1 else None
+
+
+def _for_each(tree: tuple[Process, ...], read: Callable[[Process], Part]) -> list[Part]:
+    """Read all processes, several at once: the kernel walks page tables while Python's lock is free."""
+    workers = min(len(os.sched_getaffinity(0)), 8)
+    if len(tree) <= ALONE or workers < 2:
+        return [read(process) for process in tree]
+    from threading import Thread  # noqa: PLC0415
+
+    parts: dict[int, Part] = {}
+    faults: list[Exception] = []
+
+    def run(first: int) -> None:
+        try:
+            for position in range(first, len(tree), workers):
+                parts[position] = read(tree[position])
+        except Exception as fault:  # a thread has nobody to raise to
+            faults.append(fault)
+
+    threads = [Thread(target=run, args=(first,), daemon=True) for first in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if faults:
+        raise faults[0]
+    return [parts[position] for position in range(len(tree))]

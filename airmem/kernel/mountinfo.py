@@ -1,0 +1,24 @@
+"""/proc/PID/mountinfo (proc(5), Documentation/filesystems/proc.rst section 3.5)."""
+
+from __future__ import annotations
+
+
+def parse_mounts(raw: bytes, kind: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return (root within the file system, mount point, super options) of each mount of this kind, in order.
+
+    Octal escapes (space, tab, newline, backslash) are undone. Lines of another form are skipped.
+    """
+    mounts = []
+    for line in raw.decode(errors="surrogateescape").splitlines():
+        before, separator, after = line.partition(" - ")
+        fields, rest = before.split(" "), after.split(" ")
+        if separator and len(fields) >= 6 and rest[0] == kind:
+            options = tuple(fields[5].split(",")) + tuple(rest[-1].split(","))
+            mounts.append((_unescape(fields[3]), _unescape(fields[4]), options))
+    return mounts
+
+
+def _unescape(path: str) -> str:
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        path = path.replace(code, character)
+    return path

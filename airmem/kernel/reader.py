@@ -1,0 +1,141 @@
+"""The only opener of kernel files: /proc, /sys and their namespaces, below a root folder."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+READ_BYTES = 1 << 16
+
+
+class KernelReader:
+    """Reads kernel files below `root`, which is `/` on a live system.
+
+    Every method raises OSError as the kernel gives it: what it means is for the caller to find out.
+    """
+
+    def __init__(self, root: str = "/") -> None:
+        self._root = root.rstrip("/")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether this reads the running system rather than a copy of its files."""
+        return not self._root
+
+    def read(self, path: str) -> bytes:
+        """Return the whole content of an absolute path."""
+        return _read_whole(os.open(self._root + path, os.O_RDONLY | os.O_CLOEXEC))
+
+    def link(self, path: str) -> str:
+        """Return where a symbolic link points."""
+        return os.readlink(self._root + path)
+
+    def entries(self, path: str) -> list[str]:
+        """Return the names in a folder."""
+        return os.listdir(self._root + path)
+
+    def exists(self, path: str) -> bool:
+        """Whether a path can be seen."""
+        return os.path.exists(self._root + path)
+
+    def process_ids(self) -> list[int]:
+        """Return the pids that /proc lists, ascending."""
+        return sorted(int(name) for name in self.entries("/proc") if name.isdecimal())
+
+    def process(self, pid: int) -> ProcessFiles:
+        """Open the folder of one process.
+
+        Errors: FileNotFoundError if there is no such process, or hidepid hides it.
+        """
+        return ProcessFiles(os.open(f"{self._root}/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
+    def counters(self, path: str) -> int:
+        """Open a file of 8-byte words, like /proc/kpagecount; the caller closes the descriptor."""
+        return os.open(self._root + path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+class ProcessFiles:
+    """The files of one process, read through its open folder.
+
+    The kernel ties the folder to this process: when it ends, reads fail with ESRCH or ENOENT, even if another
+    process has its pid by then.
+    """
+
+    def __init__(self, folder: int) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> ProcessFiles:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._folder)
+
+    def read(self, name: str, limit_bytes: int | None = None) -> bytes:
+        """Return the content of a file of the process, at most `limit_bytes` of it."""
+        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+        return _read_whole(file) if limit_bytes is None else _read_start(file, limit_bytes)
+
+    def link(self, name: str) -> str:
+        """Return where a symbolic link of the process points."""
+        return os.readlink(name, dir_fd=self._folder)
+
+    def entries(self, name: str) -> list[str]:
+        """Return the names in a folder of the process."""
+        folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            return os.listdir(folder)
+        finally:
+            os.close(folder)
+
+    def owner_uid(self) -> int:
+        """Return who owns the folder: root when the process is not dumpable (ptrace(2))."""
+        return os.fstat(self._folder).st_uid
+
+    def read_words(self, name: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
+        """Fill `target` with the 8-byte words of each run (first word, count), one run after the other.
+
+        Where the file ends early, as pagemap does at the end of user space, the words are 0.
+        """
+        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            filled = 0
+            for first, count in runs:
+                end = filled + count * 8
+                _fill(file, target[filled:end], first * 8)
+                filled = end
+        finally:
+            os.close(file)
+
+
+def _fill(file: int, target: memoryview, at: int) -> None:
+    filled = 0
+    while filled < len(target):
+        got = os.preadv(file, [target[filled:]], at + filled)
+        if got <= 0:
+            target[filled:] = bytes(len(target) - filled)
+            return
+        filled += got
+
+
+def _read_whole(file: int) -> bytes:
+    try:
+        first = os.read(file, READ_BYTES)
+        blocks = [first]
+        while blocks[-1]:
+            blocks.append(os.read(file, READ_BYTES))
+        return b"".join(blocks) if len(blocks) > 2 else first
+    finally:
+        os.close(file)
+
+
+def _read_start(file: int, limit_bytes: int) -> bytes:
+    try:
+        return os.read(file, limit_bytes)
+    finally:
+        os.close(file)

@@ -1,0 +1,40 @@
+"""/proc/PID/stat and /proc/stat (proc(5))."""
+
+from __future__ import annotations
+
+from airmem.errors import Malformed
+from airmem.model.process import Process
+
+
+def parse_stat(raw: bytes) -> Process:
+    """Return the process that one /proc/PID/stat line describes, without its arguments.
+
+    The command may hold `)`, spaces and newlines, so the fields begin after the last `)`.
+    Errors: Malformed.
+    """
+    head, _, tail = raw.rpartition(b")")
+    pid, _, command = head.partition(b" (")
+    fields = tail.split()
+    try:
+        return Process(
+            pid=int(pid),
+            parent_pid=int(fields[1]),
+            start_ticks=int(fields[19]),
+            command=command.decode(errors="surrogateescape"),
+            state=fields[0].decode("ascii"),
+            session_id=int(fields[3]),
+            flags=int(fields[6]),
+            thread_count=int(fields[17]),
+            rss_pages=int(fields[21]),
+        )
+    except (ValueError, IndexError) as problem:
+        raise Malformed(f"not a line of /proc/PID/stat: {raw[:80]!r}") from problem
+
+
+def parse_boot_time(raw: bytes) -> int | None:
+    """Return when the machine booted, in seconds since 1970, from /proc/stat; None if it does not say."""
+    for line in raw.splitlines():
+        if line.startswith(b"btime "):
+            seconds = line[6:].strip()
+            return int(seconds) if seconds.isdigit() else None
+    return None

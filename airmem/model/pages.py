@@ -1,0 +1,81 @@
+"""Page tables as arrays: a page is a word in an array, never an object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from airmem.model.memory import MemoryAccount
+
+PRESENT = 1 << 63
+SWAPPED = 1 << 62
+FRAME_MASK = (1 << 55) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageTable:
+    """The page table of one process over runs of pages, as /proc/PID/pagemap words (admin-guide/mm/pagemap.rst).
+
+    `runs` are (first page number, page count), ascending and apart from each other; `words` holds one uint64 per
+    page, run after run. Beyond the runs the process may map more, unless `is_complete`. `account` is the kernel's
+    own count of the same process, read next to it.
+    """
+
+    runs: tuple[tuple[int, int], ...]
+    words: npt.NDArray[np.uint64]
+    is_complete: bool
+    account: MemoryAccount
+
+
+class PageTables(Protocol):
+    """Hands out page tables one process at a time, so that a tree need not fit into memory at once."""
+
+    zero_frames: tuple[tuple[int, int], ...]
+    """Frame numbers (first, count) of the zero page and the huge zero page: mapped, and in nobody's RSS."""
+
+    def read(self, position: int, like: PageTable | None) -> PageTable | None:
+        """Return the page table of the process at this position of the tree, or None if it cannot be read.
+
+        With `like`, its parent's table, only those ranges are looked at: a forked process has mostly the same, and
+        the caller can tell from the RSS whether that was all. Without, the process's own maps are read first, its
+        account is read anew, and words of pages that no RSS counts (hugetlb, [vvar]) are 0.
+        """
+
+    def mapping_counts(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+        """Return how often each page frame is mapped in the whole system, or None without /proc/kpagecount.
+
+        `frames` ascend.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """With whom a process shares its resident bytes that are not its own.
+
+    A page that its parent maps too counts under parent, else one that another process of the tree maps under
+    siblings, else under outside. With the USS they add up to the RSS.
+    """
+
+    parent_bytes: int
+    siblings_bytes: int
+    outside_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeSharing:
+    """The sharing of each process of a tree, in its order, and the tree's pages counted once.
+
+    `by_process` pairs a process's sharing with the account read beside it, None where its page table or its
+    parent's could not be read. `distinct_bytes` is the union of all pages; `exclusive_bytes` those that nobody
+    outside maps (None if not asked for). `unsettled` maps positions of processes that changed at every look to the
+    bytes by which pages and RSS differ.
+    """
+
+    by_process: tuple[tuple[Sharing | None, MemoryAccount] | None, ...]
+    distinct_bytes: int
+    exclusive_bytes: int | None
+    unsettled: dict[int, int]

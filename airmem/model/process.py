@@ -1,0 +1,86 @@
+"""A process as the kernel names it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+KERNEL_THREAD = 0x00200000
+FORKED_WITHOUT_EXEC = 0x00000040
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessKey:
+    """A process for all time: pids are reused, a pid with its start time (clock ticks after boot) is not."""
+
+    pid: int
+    start_ticks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One process, from /proc/PID/stat and /proc/PID/cmdline (proc(5)).
+
+    `flags` are the kernel's PF_* bits (include/linux/sched.h). `arguments` is the command line without secrets;
+    it is empty for kernel threads and zombies. `rss_pages` lags behind: the kernel keeps it per CPU.
+    """
+
+    pid: int
+    parent_pid: int
+    start_ticks: int
+    command: str
+    state: str
+    session_id: int
+    flags: int
+    thread_count: int
+    rss_pages: int
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> ProcessKey:
+        """What identifies this process although its pid may be reused."""
+        return ProcessKey(pid=self.pid, start_ticks=self.start_ticks)
+
+    @property
+    def title(self) -> str:
+        """The command line as one text; the kernel's short name in brackets where there is none."""
+        return " ".join(self.arguments) if self.arguments else f"[{self.command}]"
+
+    @property
+    def is_kernel_thread(self) -> bool:
+        """Whether this is a thread of the kernel (PF_KTHREAD), which has no memory of its own."""
+        return bool(self.flags & KERNEL_THREAD)
+
+    @property
+    def is_zombie(self) -> bool:
+        """Whether it has ended with all its threads and waits for its parent to ask for its exit status."""
+        return self.state in "ZXx" and self.thread_count <= 1
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether it was forked and has not called exec since (PF_FORKNOEXEC): it began with its parent's pages."""
+        return bool(self.flags & FORKED_WITHOUT_EXEC)
+
+    def with_arguments(self, arguments: tuple[str, ...]) -> Process:
+        """Return the same process with its command line filled in."""
+        return replace(self, arguments=arguments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Who a process is and how it was made readable, from /proc/PID/status and the owner of /proc/PID.
+
+    User ids are real, effective, saved, file-system (proc(5)). `owner_uid` owns the /proc/PID folder: root's for a
+    process that is not dumpable, whoever runs it (ptrace(2), PR_SET_DUMPABLE). Capabilities are bit masks.
+    """
+
+    user_ids: tuple[int, ...]
+    group_ids: tuple[int, ...]
+    permitted_capabilities: int
+    effective_capabilities: int
+    owner_uid: int
+    seccomp_mode: int
+    namespace_pids: tuple[int, ...]
+
+    def may(self, capability: int) -> bool:
+        """Whether the capability with this number (capabilities(7)) is effective."""
+        return bool(self.effective_capabilities >> capability & 1)

@@ -1,0 +1,75 @@
+"""Answers: facts, numbers and findings for one question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airmem.model.cgroup import CgroupMemory
+from airmem.model.finding import Finding
+from airmem.model.gap import Gap
+from airmem.model.memory import MemoryAccount
+from airmem.model.pages import Sharing
+from airmem.model.process import Process
+from airmem.model.snapshot import Host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What every answer begins with."""
+
+    command: str
+    taken_at_seconds: float
+    took_seconds: float
+    host: Host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessRow:
+    """One process of a tree: its place, its account and with whom it shares.
+
+    `depth` is status, rollup, mappings, pages or none. `component` is the service's (scheduler), None for a tree that
+    no detector knows; `role` is parent, worker, child or the component's own word.
+    """
+
+    process: Process
+    depth: str
+    role: str
+    component: str | None
+    account: MemoryAccount
+    sharing: Sharing | None
+    user_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeTotals:
+    """What may be summed over a tree, in bytes; None is unknown.
+
+    `rss_sum_bytes` counts shared pages once for each process, as top does. `distinct_bytes` counts each page once.
+    `unreadable_bound_bytes` bounds the anonymous and shared memory of all unreadable processes together.
+    `is_lower_bound` tells that something could not be read, so that the true sums are at least these.
+    """
+
+    root_pid: int
+    process_count: int
+    unreadable_count: int
+    rss_sum_bytes: int
+    pss_sum_bytes: int
+    uss_sum_bytes: int
+    swap_pss_sum_bytes: int | None
+    distinct_bytes: int | None
+    exclusive_bytes: int | None
+    unreadable_bound_bytes: int | None
+    is_lower_bound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PssReport:
+    """The answer to "whose memory is it?"."""
+
+    head: Head
+    depth: str
+    tree: TreeTotals
+    cgroup: CgroupMemory | None
+    processes: tuple[ProcessRow, ...]
+    gaps: tuple[Gap, ...]
+    findings: tuple[Finding, ...]

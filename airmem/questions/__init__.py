@@ -1,0 +1,1 @@
+"""Answers: one function for each question: resolve the target, collect, analyse, judge."""

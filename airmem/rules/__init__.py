@@ -1,0 +1,1 @@
+"""Opinions: whether a person is told, and the remedy."""

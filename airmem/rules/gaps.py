@@ -1,0 +1,43 @@
+"""What to do about each reason for which something could not be read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from airmem.model.gap import Gap
+
+AS_ROOT = "Run airmem as root outside the container, or in an ephemeral container with root and SYS_PTRACE"
+REMEDIES = {
+    "other_user": "Run airmem as that user (sudo -u '#UID' airmem ..., docker exec -u UID, kubectl exec enters as it),"
+    " or as root with CAP_SYS_PTRACE",
+    "other_group": "Run airmem with the same group: setpriv --regid GID --clear-groups airmem ...",
+    "not_dumpable": f"{AS_ROOT} (kubectl debug --profile=general); the same uid is not enough",
+    "more_capabilities": "Start airmem with the same capabilities as the process, or as root with CAP_SYS_PTRACE",
+    "security_module": f"{AS_ROOT}, in the process's own user namespace; AppArmor must allow ptrace (readby, tracedby)",
+    "denied": AS_ROOT,
+    "hidepid": "Run airmem as root, or as a member of the group that the gid= option of /proc's mount names",
+    "zombie": "Its parent must wait for it; it costs a pid, not memory",
+    "kernel_thread": "Ask for a process of user space instead",
+    "gone": "Run the command again: the tree changed while it was read",
+    "no_smaps_rollup": "Nothing to do: the sums are at most 1 KiB a mapping too low; Linux 4.14 and later are exact",
+    "gvisor": "Ask the host: the sandbox's own memory shows in the control group, not in its processes",
+    "no_page_frames": "For exact sharing run airmem as root on the host, or in a privileged container",
+    "no_numpy": "pip install numpy",
+    "too_large": "Ask for it with --depth pages, at an hour when a stall of some 30 ms for each GiB is harmless",
+    "changing": "Ask again when the process is quieter; the other figures are not affected",
+    "page_table_unreadable": f"{AS_ROOT}",
+    "no_kpagecount": "Run airmem as root: /proc/kpagecount tells how often a page is mapped in the whole system",
+    "bound_precondition": f"{AS_ROOT}, to read the processes themselves",
+    "cgroup_not_mounted": "Mount /sys/fs/cgroup of the host where airmem runs (read-only is enough)",
+    "no_memory_controller": "Enable it in the parent group: echo +memory > cgroup.subtree_control",
+    "root_cgroup": "Start the service in a control group of its own (a systemd unit, a container)",
+    "no_memory_cgroup": "Start the service in a control group of its own (a systemd unit, a container)",
+    "cgroup_unreadable": "Run airmem as root",
+    "malformed": "Please report this with the output of: airmem --version; uname -r",
+    "unreadable": "Run the command again; if it persists, please report it",
+}
+
+
+def advise(gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
+    """Return the gaps with the remedy for each one's reason."""
+    return tuple(gap if gap.remedy else replace(gap, remedy=REMEDIES[gap.reason]) for gap in gaps)
