@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airmem._version import __version__
-from airmem.model.cgroup import CgroupMemory
-from airmem.model.report import Head, ProcessRow, PssReport
+
+if TYPE_CHECKING:
+    from airmem.model.cgroup import CgroupMemory
+    from airmem.model.change import RoleChange, TreeChange
+    from airmem.model.lineup import LinedUpMapping
+    from airmem.model.report import Head, ProcessRow, PssReport
 
 SCHEMA_VERSION = 1
 
@@ -27,7 +31,7 @@ def encode_head(head: Head) -> Json:
 
 def encode_pss(report: PssReport) -> Json:
     """Return the document of `airmem pss` (docs/schema/pss.json)."""
-    return {
+    document = {
         **encode_head(report.head),
         "depth": report.depth,
         "tree": {**fields_of(report.tree), "cgroup": encode_cgroup(report.cgroup)},
@@ -35,6 +39,11 @@ def encode_pss(report: PssReport) -> Json:
         "gaps": [fields_of(gap) for gap in report.gaps],
         "findings": [fields_of(finding) for finding in report.findings],
     }
+    if report.lineup is not None:
+        document["mappings"] = encode_lineup(report.lineup)
+    if report.change is not None:
+        document["diff"] = encode_change(report.change)
+    return document
 
 
 def encode_row(row: ProcessRow) -> Json:
@@ -73,3 +82,86 @@ def encode_cgroup(cgroup: CgroupMemory | None) -> Json | None:
 def fields_of(value: Any) -> Json:
     """Return a flat noun's fields by name, in order."""
     return {name: getattr(value, name) for name in value.__slots__}
+
+
+def encode_lineup(mappings: tuple[LinedUpMapping, ...]) -> list[Json]:
+    """Return the mappings of `airmem pss --mappings`; addresses are hexadecimal texts."""
+    return [
+        {
+            **fields_of(one),
+            "start_address": f"{one.start_address:#x}",
+            "end_address": f"{one.end_address:#x}",
+            "workers": [fields_of(worker) for worker in one.workers],
+        }
+        for one in mappings
+    ]
+
+
+def encode_change(change: TreeChange) -> Json:
+    """Return what `airmem pss --diff` adds."""
+    return {
+        "before_taken_at_seconds": change.before_taken_at_seconds,
+        "before_hostname": change.before_hostname,
+        "roles": [_encode_role(one) for one in change.roles],
+        "total": _encode_role(change.total),
+    }
+
+
+def _encode_role(change: RoleChange) -> Json:
+    return {
+        "component": change.component,
+        "role": change.role,
+        "before": None if change.before is None else fields_of(change.before),
+        "after": None if change.after is None else fields_of(change.after),
+    }
+
+
+def decode_pss(document: Json) -> tuple[float, str, tuple[ProcessRow, ...]]:
+    """Return (taken at seconds, hostname, processes) of an earlier document of `airmem pss`.
+
+    Errors: UsageProblem when it is something else, or of a schema that this version does not know.
+    """
+    from airmem.errors import UsageProblem  # noqa: PLC0415
+
+    remedy = "Make one with: airmem pss TARGET --format json -o before.json"
+    if not isinstance(document, dict) or document.get("command") != "pss":
+        raise UsageProblem("the earlier answer is not a document of airmem pss --format json", remedy)
+    if document.get("schema_version") != SCHEMA_VERSION:
+        raise UsageProblem(f"the earlier answer has schema version {document.get('schema_version')!r}", remedy)
+    try:
+        rows = tuple(_decode_row(row) for row in document["processes"])
+        return float(document["taken_at_seconds"]), str(document["host"]["hostname"]), rows
+    except (KeyError, TypeError, ValueError) as problem:
+        raise UsageProblem(f"the earlier answer is incomplete: {problem!r}", remedy) from problem
+
+
+def _decode_row(row: Json) -> ProcessRow:
+    from airmem.model.memory import MemoryAccount  # noqa: PLC0415
+    from airmem.model.process import Process  # noqa: PLC0415
+    from airmem.model.report import ProcessRow  # noqa: PLC0415
+
+    sizes = {name: row.get(name) for name in MemoryAccount.__slots__}
+    for name, value in sizes.items():
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise ValueError(f"{name} is not a number of bytes")
+    process = Process(
+        pid=int(row["pid"]),
+        parent_pid=int(row["parent_pid"]),
+        start_ticks=int(row["start_ticks"]),
+        command="",
+        state="?",
+        session_id=0,
+        flags=0,
+        thread_count=0,
+        rss_pages=0,
+        arguments=(str(row["title"]),),
+    )
+    return ProcessRow(
+        process=process,
+        depth=str(row["depth"]),
+        role=str(row["role"]),
+        component=None if row["component"] is None else str(row["component"]),
+        account=MemoryAccount(**sizes),
+        sharing=None,
+        user_id=None,
+    )

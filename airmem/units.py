@@ -42,7 +42,7 @@ def format_seconds(duration_seconds: float | None) -> str:
     if duration_seconds < 10:
         return f"{duration_seconds:.1f} s"
     left = int(duration_seconds)
-    parts = []
+    parts: list[str] = []
     for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         if left >= size or parts:
             parts.append(f"{left // size} {name}")
@@ -53,3 +53,23 @@ def format_seconds(duration_seconds: float | None) -> str:
 def format_ratio(ratio: float | None) -> str:
     """Return a ratio as a multiple with one digit: `3.6x`."""
     return "?" if ratio is None else f"{ratio:.1f}x"
+
+
+def parse_bytes(text: str) -> int:
+    """Return the bytes that a text means: `4096`, `10M`, `1.5GiB`; powers of 1024. Errors: ValueError."""
+    lowered = text.strip().lower().removesuffix("ib").removesuffix("b")
+    exponent = "kmgt".find(lowered[-1:]) + 1 if lowered else 0
+    size_bytes = float(lowered[:-1] if exponent else lowered) * 1024**exponent
+    if not 0 <= size_bytes < 1 << 60:
+        raise ValueError(text)
+    return int(size_bytes)
+
+
+def parse_seconds(text: str) -> float:
+    """Return the seconds that a text means: `30`, `0.5`, `10m`, `2h`. Errors: ValueError."""
+    stripped = text.strip().lower()
+    factor = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(stripped[-1:], 0)
+    duration_seconds = float(stripped[:-1] if factor else stripped) * (factor or 1)
+    if not 0 < duration_seconds < 1 << 40:
+        raise ValueError(text)
+    return duration_seconds

@@ -36,11 +36,12 @@ class FrameIndex:
         if highest >= len(self._block_cells):
             more = np.full(max(highest + 1, 2 * len(self._block_cells)) - len(self._block_cells), -1, np.int32)
             self._block_cells = np.concatenate((self._block_cells, more))
-        cells = self._block_cells[blocks]
+        cells: Cells = self._block_cells[blocks]
         if cells.min() < 0:
             self._add_blocks(np.unique(blocks[cells < 0]))
             cells = self._block_cells[blocks]
-        return cells + (frames & (BLOCK_FRAMES - 1)).astype(np.int32)
+        inside: Cells = (frames & (BLOCK_FRAMES - 1)).astype(np.int32)
+        return np.add(cells, inside)
 
     def _add_blocks(self, blocks: npt.NDArray[np.int64]) -> None:
         first = self._block_count << BLOCK_BITS
@@ -70,11 +71,11 @@ class FrameIndex:
 
     def is_marked(self, cells: Cells, mark: int) -> npt.NDArray[np.bool_]:
         """Tell for each cell whether this is its mark."""
-        return self._marks[cells] == mark + 1
+        return np.equal(self._marks[cells], mark + 1)
 
     def is_shared(self, cells: Cells) -> npt.NDArray[np.bool_]:
         """Tell for each cell whether more than one process was counted."""
-        return self._processes[cells] > 1
+        return np.greater(self._processes[cells], 1)
 
     @property
     def frame_count(self) -> int:

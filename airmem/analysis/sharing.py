@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from airmem.analysis.frames import FrameIndex
-from airmem.model.pages import FRAME_MASK, PageTable, PageTables, Sharing, TreeSharing
+from airmem.model.pages import FRAME_MASK, PageTable, PageTables
+from airmem.model.sharing import Sharing, TreeSharing
 from airmem.units import PAGE_BYTES
 
 LOOKS = 3
@@ -169,9 +170,7 @@ class _Join:
         parent_bytes = member.parent_pages * PAGE_BYTES
         siblings_bytes = int(np.count_nonzero(is_shared)) * PAGE_BYTES
         outside_bytes = account.rss_bytes - account.uss_bytes - parent_bytes - siblings_bytes
-        return Sharing(
-            parent_bytes=parent_bytes, siblings_bytes=siblings_bytes, outside_bytes=max(0, outside_bytes)
-        )
+        return Sharing(parent_bytes=parent_bytes, siblings_bytes=siblings_bytes, outside_bytes=max(0, outside_bytes))
 
 
 def _counted(
@@ -184,7 +183,8 @@ def _counted(
     keep = frames < np.uint64(FrameIndex.LIMIT)
     for first, count in zero_frames:
         keep &= frames - np.uint64(first) >= np.uint64(count)
-    return positions[keep]
+    kept: npt.NDArray[np.int64] = positions[keep]
+    return kept
 
 
 def _equal_to(elder: _Member, table: PageTable) -> Flags:

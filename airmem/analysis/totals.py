@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from airmem.model.cgroup import CgroupMemory
-from airmem.model.pages import TreeSharing
 from airmem.model.report import ProcessRow, TreeTotals
-from airmem.model.snapshot import CgroupRemainder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airmem.model.cgroup import CgroupMemory
+    from airmem.model.remainder import CgroupRemainder
+    from airmem.model.sharing import TreeSharing
 
 
 def sum_tree(

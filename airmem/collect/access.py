@@ -8,10 +8,13 @@ maps, smaps and pagemap as well.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from airmem.kernel.reader import KernelReader
 from airmem.kernel.status import parse_credentials, parse_status
-from airmem.model.process import Credentials
+
+if TYPE_CHECKING:
+    from airmem.kernel.reader import KernelReader
+    from airmem.model.credentials import Credentials
 
 SYS_PTRACE = 19
 SYS_ADMIN = 21
@@ -48,8 +51,8 @@ def explain_denial(reader: KernelReader, pid: int) -> tuple[str, str]:
         missing = target.permitted_capabilities & ~own.permitted_capabilities
         return "more_capabilities", f"process {pid} holds capabilities that airmem lacks (mask {missing:#x})"
     return "security_module", (
-        f"user, group and capabilities of process {pid} match, so a user namespace, a security module (AppArmor, SELinux)"
-        " or a non-dumpable process of the same root forbids the read"
+        f"user, group and capabilities of process {pid} match, so a user namespace, a security module (AppArmor,"
+        " SELinux) or its not being dumpable forbids the read"
     )
 
 

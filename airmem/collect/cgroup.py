@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+from airmem.collect.gaps import gap
 from airmem.kernel.cgroup import locate, parse_membership, parse_memory_v1, parse_memory_v2, parse_process_ids
-from airmem.kernel.reader import KernelReader
-from airmem.model.cgroup import CgroupMemory
-from airmem.model.gap import Gap
+
+if TYPE_CHECKING:
+    from airmem.kernel.reader import KernelReader
+    from airmem.model.cgroup import CgroupMemory
+    from airmem.model.gap import Gap
 
 FILES = {
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat", "memory.oom_control"),
@@ -42,7 +46,7 @@ def _absence(version: int, path: str, folder: str | None) -> tuple[str, str]:
 
 
 def _gap(pid: int, reason: str, detail: str) -> Gap:
-    return Gap(pid=pid, fact="cgroup", reason=reason, detail=detail)
+    return gap(pid, "cgroup", reason, detail)
 
 
 def _read_files(reader: KernelReader, folder: str, version: int) -> dict[str, bytes]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from airmem.kernel.container import parse_container_id
-from airmem.kernel.reader import KernelReader
 from airmem.model.snapshot import Host
+
+if TYPE_CHECKING:
+    from airmem.kernel.reader import KernelReader
 
 
 def collect_host(reader: KernelReader) -> Host:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from airmem.collect.access import explain_denial
-from airmem.errors import Malformed
-from airmem.kernel.reader import KernelReader, ProcessFiles
-from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
-from airmem.kernel.status import parse_status, parse_status_account
-from airmem.model.gap import Gap
-from airmem.model.memory import Mapping, MemoryAccount
-from airmem.model.process import Process
+from typing import TYPE_CHECKING, TypeAlias
 
-Reading = tuple[str, MemoryAccount, tuple[Mapping, ...] | None, tuple[Gap, ...]]
+from airmem.collect.gaps import gap
+from airmem.errors import Malformed
+from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
+from airmem.model.memory import MemoryAccount
+
+if TYPE_CHECKING:
+    from airmem.kernel.reader import KernelReader, ProcessFiles
+    from airmem.model.gap import Gap
+    from airmem.model.mapping import Mapping
+    from airmem.model.process import Process
+
+Reading: TypeAlias = "tuple[str, MemoryAccount, tuple[Mapping, ...] | None, tuple[Gap, ...]]"
 """(depth reached, account, mappings if they were read, gaps)."""
 
 UNKNOWN = MemoryAccount()
@@ -31,11 +35,12 @@ def read_memory(reader: KernelReader, files: ProcessFiles, process: Process, dep
     try:
         return _read_smaps(reader, files, process, depth)
     except PermissionError:
+        from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
+
         reason, detail = explain_denial(reader, process.pid)
-        return _read_status(files, (Gap(pid=process.pid, fact="pss_bytes", reason=reason, detail=detail),))
+        return _read_status(files, (gap(process.pid, "pss_bytes", reason, detail),))
     except Malformed as problem:
-        gap = Gap(pid=process.pid, fact="pss_bytes", reason="malformed", detail=problem.cause)
-        return _read_status(files, (gap,))
+        return _read_status(files, (gap(process.pid, "pss_bytes", "malformed", problem.cause),))
 
 
 def _read_smaps(reader: KernelReader, files: ProcessFiles, process: Process, depth: str) -> Reading:
@@ -48,8 +53,13 @@ def _read_smaps(reader: KernelReader, files: ProcessFiles, process: Process, dep
     account = sum_mappings(mappings)
     if _is_gvisor(reader):
         detail = "gVisor's smaps says that every page is private: PSS and USS are not known here"
-        gap = Gap(pid=process.pid, fact="pss_bytes", reason="gvisor", detail=detail)
-        return "mappings", MemoryAccount(rss_bytes=account.rss_bytes, swap_bytes=account.swap_bytes), mappings, (gap,)
+        missing = gap(process.pid, "pss_bytes", "gvisor", detail)
+        return (
+            "mappings",
+            MemoryAccount(rss_bytes=account.rss_bytes, swap_bytes=account.swap_bytes),
+            mappings,
+            (missing,),
+        )
     return "mappings", _with_divided_pss(files, account, depth), mappings, _rollup_gap(process, depth)
 
 
@@ -67,7 +77,7 @@ def _rollup_gap(process: Process, depth: str) -> tuple[Gap, ...]:
     if depth != "rollup":
         return ()
     detail = "this kernel has no smaps_rollup: PSS is summed over mappings, each rounded down to whole KiB"
-    return (Gap(pid=process.pid, fact="pss_anon_bytes", reason="no_smaps_rollup", detail=detail),)
+    return (gap(process.pid, "pss_anon_bytes", "no_smaps_rollup", detail),)
 
 
 def _prefix(files: ProcessFiles, process: Process) -> str:
@@ -81,11 +91,13 @@ def _prefix(files: ProcessFiles, process: Process) -> str:
 
 
 def _read_status(files: ProcessFiles, gaps: tuple[Gap, ...]) -> Reading:
+    from airmem.kernel.status import parse_status, parse_status_account  # noqa: PLC0415  # the last resort
+
     return "status", parse_status_account(parse_status(files.read("status"))), None, gaps
 
 
 def _nothing(process: Process, reason: str, detail: str) -> Reading:
-    return "none", UNKNOWN, None, (Gap(pid=process.pid, fact="memory", reason=reason, detail=detail),)
+    return "none", UNKNOWN, None, (gap(process.pid, "memory", reason, detail),)
 
 
 def _is_gvisor(reader: KernelReader) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from contextlib import suppress
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -89,7 +90,7 @@ def find_zero_frames() -> tuple[tuple[int, int], ...]:
         view = np.frombuffer(area, np.uint8)
         address = view.__array_interface__["data"][0]
         aligned = -address % huge
-        found = []
+        found: list[tuple[int, int]] = []
         with suppress(OSError):
             area.madvise(mmap.MADV_HUGEPAGE, aligned, huge)
             area.madvise(mmap.MADV_NOHUGEPAGE, aligned + huge, huge)
@@ -109,7 +110,7 @@ def _frame_after_read(view: npt.NDArray[np.uint8], address: int, offset: int) ->
 
 def _read_words(files: ProcessFiles, runs: Runs) -> npt.NDArray[np.uint64]:
     words = np.empty(sum(count for _, count in runs), np.uint64)
-    files.read_words("pagemap", runs, memoryview(words).cast("B"))
+    files.read_words("pagemap", runs, memoryview(words.view(np.uint8)))  # type: ignore[arg-type]
     return words
 
 
@@ -179,5 +180,4 @@ def _close_runs(frames: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
     """Return (begin, end) of stretches of ascending frames without a wide gap."""
     cuts = np.flatnonzero(np.diff(frames) > COUNT_GAP) + 1
     edges = [0, *cuts.tolist(), len(frames)]
-    return [(begin, end) for begin, end in zip(edges, edges[1:], strict=False) if begin < end]
-
+    return [(begin, end) for begin, end in pairwise(edges) if begin < end]

@@ -8,11 +8,12 @@ from airmem.kernel.reader import KernelReader
 from airmem.kernel.smaps import parse_smaps_rollup
 from airmem.model.cgroup import CgroupMemory
 from airmem.model.memory import MemoryAccount
-from airmem.model.snapshot import CgroupRemainder, ProcessSnapshot
+from airmem.model.remainder import CgroupRemainder
+from airmem.model.snapshot import ProcessSnapshot
 
 
 def collect_remainder(
-    reader: KernelReader, processes: tuple[ProcessSnapshot, ...], cgroup: CgroupMemory | None, depth: str
+    reader: KernelReader, processes: tuple[ProcessSnapshot, ...], cgroup: CgroupMemory | None
 ) -> CgroupRemainder | None:
     """Return what is needed to bound the unreadable processes of a tree, None when none was refused.
 
@@ -21,10 +22,10 @@ def collect_remainder(
     left after subtracting the readable ones is the rest's.
     """
     refused = [one for one in processes if one.account.pss_bytes is None and one.account.rss_bytes]
-    if depth == "status" or not refused:
+    if not refused:
         return None
     if cgroup is None or cgroup.anon_bytes is None or cgroup.shmem_bytes is None:
-        return CgroupRemainder(outsiders_pss_bytes=0, obstacles=("the tree's control group has no memory account here",))
+        return CgroupRemainder(outsiders_pss_bytes=0, obstacles=("its control group has no memory account here",))
     members = collect_members(reader, processes[0].process.pid)
     if members is None:
         return CgroupRemainder(outsiders_pss_bytes=0, obstacles=("the control group's processes cannot be listed",))

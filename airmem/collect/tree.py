@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.collect import clock
-from airmem.collect.access import explain_denial
 from airmem.collect.cgroup import collect_cgroup
+from airmem.collect.gaps import gap
 from airmem.collect.host import collect_host
 from airmem.collect.memory import UNKNOWN, read_memory
-from airmem.collect.remainder import collect_remainder
-from airmem.collect.processes import collect_hidden_children, collect_processes, descend, process_exists, read_process
+from airmem.collect.processes import collect_hidden_children, collect_tree_processes, process_exists, read_process
 from airmem.errors import Malformed, NotPermitted, ProcessGone
-from airmem.kernel.reader import KernelReader
-from airmem.kernel.status import parse_status
-from airmem.model.gap import Gap
-from airmem.model.pages import FRAME_MASK, PageTables
-from airmem.model.process import Process
 from airmem.model.snapshot import ProcessSnapshot, TreeSnapshot
 from airmem.units import GIB, PAGE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airmem.kernel.reader import KernelReader
+    from airmem.model.cgroup import CgroupMemory
+    from airmem.model.gap import Gap
+    from airmem.model.pages import PageTables
+    from airmem.model.process import Process
+    from airmem.model.remainder import CgroupRemainder
 
 DEPTHS = ("auto", "status", "rollup", "mappings", "pages")
 
@@ -29,10 +33,13 @@ AUTO_PAGES_BYTES = 64 * GIB
 STALL_BYTES = 8 * GIB
 """A process above this size is held up by a read: mmap and munmap wait some 0.2 s (27 ms for each GB, measured)."""
 
+FRAME_MASK = (1 << 55) - 1
+"""The page frame number's bits in a word of pagemap."""
+
 ALONE = 16
 """Trees up to this size are read in one thread: starting threads would cost more than it saves."""
 
-Part = tuple[ProcessSnapshot | None, tuple[Gap, ...]]
+Part: TypeAlias = "tuple[ProcessSnapshot | None, tuple[Gap, ...]]"
 """What was read of one process (None: it ended), and what was not."""
 
 
@@ -56,7 +63,7 @@ def collect_tree(reader: KernelReader, root_pid: int, depth: str, with_users: bo
         processes=processes,
         host=collect_host(reader),
         cgroup=cgroup,
-        remainder=collect_remainder(reader, processes, cgroup, chosen),
+        remainder=_remainder(reader, processes, cgroup, chosen),
         page_tables=_page_tables(reader, processes) if chosen == "pages" else None,
         gaps=(*gaps, *cgroup_gaps),
         taken_at_seconds=taken_at_seconds,
@@ -69,7 +76,7 @@ def choose_depth(reader: KernelReader, tree: tuple[Process, ...], depth: str) ->
         return depth, ()
     rss_sum_bytes = sum(process.rss_pages for process in tree) * PAGE_BYTES
     if depth == "auto" and rss_sum_bytes > AUTO_PAGES_BYTES:
-        detail = f"{rss_sum_bytes // GIB} GiB of summed RSS; above {AUTO_PAGES_BYTES // GIB} GiB pages are read on request"
+        detail = f"{rss_sum_bytes // GIB} GiB of summed RSS; beyond {AUTO_PAGES_BYTES // GIB} GiB only on request"
         return "rollup", (_sharing_gap("too_large", detail),)
     if _cannot_read_frames(reader):
         detail = "page frame numbers are hidden here: they need CAP_SYS_ADMIN in the first user namespace"
@@ -80,7 +87,7 @@ def choose_depth(reader: KernelReader, tree: tuple[Process, ...], depth: str) ->
 
 
 def _sharing_gap(reason: str, detail: str) -> Gap:
-    return Gap(pid=None, fact="sharing", reason=reason, detail=detail)
+    return gap(None, "sharing", reason, detail)
 
 
 def _cannot_read_frames(reader: KernelReader) -> bool:
@@ -98,7 +105,7 @@ def _cannot_read_frames(reader: KernelReader) -> bool:
 def _has_numpy() -> bool:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads triple the cost of the import
     try:
-        import numpy  # noqa: F401, PLC0415, ICN001
+        import numpy  # noqa: F401, PLC0415
     except ImportError:
         return False
     return True
@@ -110,10 +117,19 @@ def _page_tables(reader: KernelReader, processes: tuple[ProcessSnapshot, ...]) -
     return LivePageTables(reader, processes)
 
 
+def _remainder(
+    reader: KernelReader, processes: tuple[ProcessSnapshot, ...], cgroup: CgroupMemory | None, depth: str
+) -> CgroupRemainder | None:
+    if depth == "status" or all(one.depth != "status" for one in processes):
+        return None
+    from airmem.collect.remainder import collect_remainder  # noqa: PLC0415  # only when something was refused
+
+    return collect_remainder(reader, processes, cgroup)
+
+
 def _find_tree(reader: KernelReader, root_pid: int) -> tuple[Process, ...]:
-    processes = collect_processes(reader)
-    if root_pid in processes:
-        return descend(processes, root_pid)
+    if tree := collect_tree_processes(reader, root_pid):
+        return tree
     if process_exists(root_pid):
         raise NotPermitted(
             f"process {root_pid} exists but /proc hides it (hidepid)",
@@ -132,19 +148,23 @@ def _read_part(reader: KernelReader, process: Process, depth: str, with_users: b
             reached, account, mappings, gaps = read_memory(reader, files, current, depth)
             user_id = _user_id(files.read("status")) if with_users else None
     except (FileNotFoundError, ProcessLookupError):
-        return None, (Gap(pid=process.pid, fact="process", reason="gone", detail="it ended while the tree was read"),)
+        return None, (gap(process.pid, "process", "gone", "it ended while the tree was read"),)
     except PermissionError:
+        from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
+
         reason, detail = explain_denial(reader, process.pid)
         unread = ProcessSnapshot(process=process, depth="none", account=UNKNOWN)
-        return unread, (Gap(pid=process.pid, fact="process", reason=reason, detail=detail),)
+        return unread, (gap(process.pid, "process", reason, detail),)
     except (OSError, Malformed) as problem:
         unread = ProcessSnapshot(process=process, depth="none", account=UNKNOWN)
-        return unread, (Gap(pid=process.pid, fact="process", reason="unreadable", detail=str(problem)),)
+        return unread, (gap(process.pid, "process", "unreadable", str(problem)),)
     found = ProcessSnapshot(process=current, depth=reached, account=account, mappings=mappings, user_id=user_id)
     return found, gaps
 
 
 def _user_id(status: bytes) -> int | None:
+    from airmem.kernel.status import parse_status  # noqa: PLC0415  # only when users are asked for
+
     words = parse_status(status).get(b"Uid", b"").split()
     return int(words[1]) if len(words) > 1 else None
 

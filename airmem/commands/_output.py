@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from airmem.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from airmem.model.finding import Finding
+    from airmem.views.document import Document
+
+SEVERITIES = ("note", "warning", "critical")
+
+
+def show(document: Document, path: str | None, force: bool, no_color: bool) -> None:
+    """Write a document as text: as wide as the terminal and colored there, plain and whole elsewhere."""
+    from airmem.render import as_text  # noqa: PLC0415  # JSON needs none of it
+
+    terminal = path is None and sys.stdout.isatty()
+    color = terminal and not no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    write(as_text.render(document, _width() if terminal else None, color), path, force)
 
 
 def write(text: str, path: str | None, force: bool = False) -> None:
@@ -18,10 +34,7 @@ def write(text: str, path: str | None, force: bool = False) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
         return
-    if os.path.lexists(path) and not force:
-        raise UsageProblem(f"{path} exists", "Give another name, or --force to replace it.")
-    if os.path.islink(path):
-        raise UsageProblem(f"{path} is a symbolic link", "airmem does not write through links; remove it or give another name.")
+    check_output(path, force)
     partial = f"{path}.{os.getpid()}.partial"
     try:
         _write_new(partial, text)
@@ -29,7 +42,31 @@ def write(text: str, path: str | None, force: bool = False) -> None:
     except OSError as problem:
         if os.path.lexists(partial):
             os.unlink(partial)
-        raise UsageProblem(f"cannot write {path}: {problem.strerror}", "Give a place that is writable and has room.") from problem
+        remedy = "Give a place that is writable and has room."
+        raise UsageProblem(f"cannot write {path}: {problem.strerror}", remedy) from problem
+
+
+def check_output(path: str | None, force: bool) -> None:
+    """Refuse an output file before any work is done. Errors: UsageProblem."""
+    if path is None or path == "-":
+        return
+    if os.path.islink(path):
+        raise UsageProblem(f"{path} is a symbolic link", "airmem does not write through links; give another name.")
+    if os.path.lexists(path) and not force:
+        raise UsageProblem(f"{path} exists", "Give another name, or --force to replace it.")
+
+
+def status_of(findings: tuple[Finding, ...], fail_on: str | None) -> int:
+    """Return 1 if a finding is at least as grave as `fail_on`, else 0."""
+    if fail_on is None:
+        return 0
+    return int(any(SEVERITIES.index(one.severity) >= SEVERITIES.index(fail_on) for one in findings))
+
+
+def _width() -> int:
+    from shutil import get_terminal_size  # noqa: PLC0415
+
+    return max(40, get_terminal_size().columns)
 
 
 def _write_new(path: str, text: str) -> None:

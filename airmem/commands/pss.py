@@ -2,24 +2,153 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from airmem.codec import encode_pss
-from airmem.collect.tree import DEPTHS
-from airmem.commands._output import write
-from airmem.kernel.reader import KernelReader
-from airmem.questions.pss import answer_pss
-from airmem.render import as_json
+from airmem.commands._options import Size, answer_options, repeat_options
+from airmem.commands._output import check_output, show, status_of, write
+from airmem.errors import NotMeasurable, NotPermitted, UsageProblem
+from airmem.questions.pss import DEPTHS, answer_pss
+from airmem.questions.targets import resolve_target
+
+if TYPE_CHECKING:
+    from airmem.model.report import PssReport
+    from airmem.model.selection import Selection
+
+SORTS = ("pid", "rss", "pss", "uss", "swap", "swap_pss", "parent", "siblings", "outside")
+DENIED = frozenset(
+    {"other_user", "other_group", "not_dumpable", "more_capabilities", "security_module", "denied", "hidepid"}
+)
+UNMEASURABLE = frozenset({"zombie", "kernel_thread", "gvisor", "malformed", "unreadable"})
+
+EPILOG = """\b
+Examples:
+  airmem pss scheduler                  the scheduler and its workers
+  airmem pss 4242 --mappings            where the workers' own memory lies
+  airmem pss 4242 --sort uss --top 5    the five with most of their own
+  airmem pss gunicorn --every 10 --for 5m
+  airmem pss scheduler --format json -o before.json
+  airmem pss scheduler --diff before.json
+"""
 
 
-@click.command("pss")
+@click.command("pss", epilog=EPILOG)
 @click.argument("target", required=False)
-@click.option("--depth", type=click.Choice(DEPTHS), default="auto")
-@click.option("--exclusive", is_flag=True)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-@click.option("-o", "--output")
-def command(target: str | None, depth: str, exclusive: bool, form: str, output: str | None) -> int:
-    """Whose memory is it."""
-    report = answer_pss(KernelReader(), int(target or 0), depth, exclusive)
-    write(as_json.render(encode_pss(report)), output)
-    return 0
+@click.option("--depth", type=click.Choice(DEPTHS), default="auto", show_default=True, help="How closely to look.")
+@click.option("--exclusive", is_flag=True, help="Add what ending the whole tree frees (needs /proc/kpagecount).")
+@click.option("--mappings", is_flag=True, help="Line each mapping of the parent up with its workers'.")
+@click.option("--role", help="Only processes of this role or component.")
+@click.option("--name", metavar="TEXT", help="Only processes with this in their title.")
+@click.option("--user", help="Only processes of this user, by name or id.")
+@click.option("--min-pss", type=Size(), metavar="SIZE", help="Only processes with at least this PSS (10M, 1.5G).")
+@click.option("--sort", type=click.Choice(SORTS), help="Largest first; otherwise in the tree's order.")
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the first N processes (or mappings).")
+@repeat_options
+@click.option("--diff", "earlier", type=click.Path(), metavar="FILE", help="Compare with an earlier JSON answer.")
+@answer_options("text", "json", "csv")
+@click.option("-v", "--verbose", is_flag=True, help="Every column; with --mappings, a line for each worker.")
+def command(target: str | None, every: float | None, duration: float | None, **options: Any) -> int:
+    """Show whose memory it is: a process and its descendants, and with whom they share.
+
+    TARGET is a pid, a component (scheduler, celery-worker, gunicorn ...), or nothing where there is one obvious tree.
+    Reads /proc only: nothing is stopped, changed or sent. RSS counts shared pages in full, PSS divides them, USS
+    counts what one process alone maps.
+    """
+    if duration is not None and every is None:
+        raise UsageProblem("--for needs --every", "Example: --every 10 --for 5m")
+    if every is not None and options["output"]:
+        raise UsageProblem("--every writes to the terminal or a pipe", "Redirect it: airmem pss ... --every 10 > file")
+    check_output(options["output"], options["force"])
+    root_pid = resolve_target(target)
+    question = _question(root_pid, options)
+    if every is None:
+        return _finish(_show(answer_pss(**question), options, None), options)
+    return _repeat(question, every, duration, options)
+
+
+def _question(root_pid: int, options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "root_pid": root_pid,
+        "depth": options["depth"],
+        "with_exclusive": options["exclusive"],
+        "with_mappings": options["mappings"],
+        "selection": _selection(options),
+        "earlier": _read_earlier(options["earlier"]),
+    }
+
+
+def _selection(options: dict[str, Any]) -> Selection | None:
+    names = ("role", "name", "user", "min_pss", "sort", "top")
+    if all(options[name] is None for name in names):
+        return None
+    from airmem.model.selection import Selection  # noqa: PLC0415  # only with a filter
+    from airmem.questions.targets import resolve_user  # noqa: PLC0415
+
+    sort = options["sort"]
+    return Selection(
+        role=options["role"],
+        name=options["name"],
+        user_id=None if options["user"] is None else resolve_user(options["user"]),
+        least_pss_bytes=options["min_pss"],
+        sort=sort if sort in (None, "pid") else f"{sort}_bytes",
+        top_count=None if options["mappings"] else options["top"],
+    )
+
+
+def _read_earlier(path: str | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    import json  # noqa: PLC0415
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            document: dict[str, Any] = json.load(file)
+    except OSError as problem:
+        raise UsageProblem(f"cannot read {path}: {problem.strerror}") from problem
+    except ValueError as problem:
+        raise UsageProblem(
+            f"{path} is not JSON: {problem}", "Make one with: airmem pss TARGET --format json"
+        ) from problem
+    return document
+
+
+def _show(report: PssReport, options: dict[str, Any], before: PssReport | None) -> PssReport:
+    if options["form"] == "json":
+        from airmem.render import as_json  # noqa: PLC0415
+
+        write(as_json.render(report), options["output"], options["force"])
+    elif options["form"] == "csv":
+        from airmem.render import as_csv  # noqa: PLC0415
+        from airmem.views.pss import view_table  # noqa: PLC0415
+
+        write(as_csv.render(view_table(report)), options["output"], options["force"])
+    else:
+        from airmem.views.pss import view_pss  # noqa: PLC0415
+
+        document = view_pss(report, options["verbose"], options["top"], before)
+        show(document, options["output"], options["force"], options["no_color"])
+    return report
+
+
+def _repeat(question: dict[str, Any], every: float, duration: float | None, options: dict[str, Any]) -> int:
+    import gc  # noqa: PLC0415
+
+    from airmem.questions.repeat import repeat  # noqa: PLC0415
+
+    gc.enable()  # this process may live for hours
+    before = None
+    for report in repeat(lambda: answer_pss(**question), every, duration):
+        before = _show(report, options, before)
+    return 0 if before is None else _finish(before, options)
+
+
+def _finish(report: PssReport, options: dict[str, Any]) -> int:
+    """Return the exit status; what was asked for and could not be read is an error although much was shown."""
+    for gap in report.gaps:
+        if gap.pid == report.tree.root_pid and gap.fact in ("pss_bytes", "memory", "process"):
+            if gap.reason in DENIED:
+                raise NotPermitted(gap.detail, gap.remedy)
+            if gap.reason in UNMEASURABLE:
+                raise NotMeasurable(gap.detail, gap.remedy)
+    return status_of(report.findings, options["fail_on"])

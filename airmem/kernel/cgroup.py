@@ -23,7 +23,7 @@ def parse_membership(raw: bytes) -> tuple[int, str] | None:
     """
     unified = None
     for line in raw.decode(errors="surrogateescape").splitlines():
-        _, controllers, path = (line.split(":", 2) + ["", "", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if "memory" in controllers.split(","):
             return 1, path
         if line.startswith("0::"):

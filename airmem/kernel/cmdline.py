@@ -63,7 +63,7 @@ def _is_secret_name(name: str) -> bool:
     plain = name.lower().rstrip(":").lstrip("-")
     joined = plain.replace("-", "").replace("_", "").replace(".", "")
     if any(part in joined for part in SECRET_PARTS):
-        return name.startswith("-") or "=" not in name and "/" not in name
+        return name.startswith("-") or ("=" not in name and "/" not in name)
     return bool(SECRET_WORDS.intersection(plain.replace("_", "-").replace(".", "-").split("-")))
 
 

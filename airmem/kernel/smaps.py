@@ -6,8 +6,13 @@ killed jobs at CERN (WMCore issue 11667). Unknown rows are skipped.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from airmem.errors import Malformed
-from airmem.model.memory import Mapping, MemoryAccount
+from airmem.model.memory import MemoryAccount
+
+if TYPE_CHECKING:
+    from airmem.model.mapping import Mapping
 
 KB = 1024
 HEX_DIGITS = frozenset(b"0123456789abcdef")
@@ -56,6 +61,8 @@ def sum_mappings(mappings: tuple[Mapping, ...]) -> MemoryAccount:
 
 
 def _mapping(header: bytes, rows: list[bytes], line_number: int) -> Mapping:
+    from airmem.model.mapping import Mapping  # noqa: PLC0415  # most looks need no mappings
+
     fields = header.split(None, 5)
     start, separator, end = fields[0].partition(b"-")
     try:

@@ -31,6 +31,15 @@ def parse_stat(raw: bytes) -> Process:
         raise Malformed(f"not a line of /proc/PID/stat: {raw[:80]!r}") from problem
 
 
+def parse_parent_pid(raw: bytes) -> int:
+    """Return only the parent's pid of one /proc/PID/stat line. Errors: Malformed."""
+    fields = raw[raw.rfind(b")") + 2 :].split(b" ", 2)
+    try:
+        return int(fields[1])
+    except (ValueError, IndexError) as problem:
+        raise Malformed(f"not a line of /proc/PID/stat: {raw[:80]!r}") from problem
+
+
 def parse_boot_time(raw: bytes) -> int | None:
     """Return when the machine booted, in seconds since 1970, from /proc/stat; None if it does not say."""
     for line in raw.splitlines():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from airmem.model.credentials import Credentials
 from airmem.model.memory import MemoryAccount
-from airmem.model.process import Credentials
 
 KB = 1024
 

@@ -1,19 +1,26 @@
-"""Answers: facts, numbers and findings for one question."""
+"""Answers: facts, numbers and findings for one question.
+
+Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from airmem.model.cgroup import CgroupMemory
-from airmem.model.finding import Finding
-from airmem.model.gap import Gap
-from airmem.model.memory import MemoryAccount
-from airmem.model.pages import Sharing
-from airmem.model.process import Process
-from airmem.model.snapshot import Host
+if TYPE_CHECKING:
+    from airmem.model.cgroup import CgroupMemory
+    from airmem.model.change import TreeChange
+    from airmem.model.finding import Finding
+    from airmem.model.gap import Gap
+    from airmem.model.lineup import LinedUpMapping
+    from airmem.model.memory import MemoryAccount
+    from airmem.model.process import Process
+    from airmem.model.sharing import Sharing
+    from airmem.model.snapshot import Host
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Head:
     """What every answer begins with."""
 
@@ -23,7 +30,7 @@ class Head:
     host: Host
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ProcessRow:
     """One process of a tree: its place, its account and with whom it shares.
 
@@ -40,7 +47,7 @@ class ProcessRow:
     user_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class TreeTotals:
     """What may be summed over a tree, in bytes; None is unknown.
 
@@ -62,9 +69,12 @@ class TreeTotals:
     is_lower_bound: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PssReport:
-    """The answer to "whose memory is it?"."""
+    """The answer to "whose memory is it?".
+
+    `processes` are those that were selected, `tree` sums all. `lineup` and `change` are None unless asked for.
+    """
 
     head: Head
     depth: str
@@ -73,3 +83,5 @@ class PssReport:
     processes: tuple[ProcessRow, ...]
     gaps: tuple[Gap, ...]
     findings: tuple[Finding, ...]
+    lineup: tuple[LinedUpMapping, ...] | None = None
+    change: TreeChange | None = None

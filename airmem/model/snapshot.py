@@ -1,17 +1,24 @@
-"""Facts of a tree of processes at one time."""
+"""Facts of a tree of processes at one time.
+
+Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from airmem.model.cgroup import CgroupMemory
-from airmem.model.gap import Gap
-from airmem.model.memory import Mapping, MemoryAccount
-from airmem.model.pages import PageTables
-from airmem.model.process import Process
+if TYPE_CHECKING:
+    from airmem.model.cgroup import CgroupMemory
+    from airmem.model.gap import Gap
+    from airmem.model.mapping import Mapping
+    from airmem.model.memory import MemoryAccount
+    from airmem.model.pages import PageTables
+    from airmem.model.process import Process
+    from airmem.model.remainder import CgroupRemainder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Host:
     """The place where something was measured; what is unknown is empty."""
 
@@ -22,7 +29,7 @@ class Host:
     container_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ProcessSnapshot:
     """What was read of one process. `depth` is status, rollup, mappings or pages; `none` if nothing could be read.
 
@@ -36,19 +43,7 @@ class ProcessSnapshot:
     user_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CgroupRemainder:
-    """What a control group holds beyond the tree's readable processes, to bound the unreadable ones.
-
-    `outsiders_pss_bytes` is the anonymous and shared memory of the group's readable processes outside the tree, as
-    PSS. `obstacles` names each precondition of the bound that fails (none: the bound holds).
-    """
-
-    outsiders_pss_bytes: int
-    obstacles: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class TreeSnapshot:
     """A process and its descendants: parents before children, children of one parent together."""
 

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from airmem.analysis.totals import sum_tree
 from airmem.collect import clock
-from airmem.collect.tree import collect_tree
-from airmem.kernel.reader import KernelReader
-from airmem.model.gap import Gap
-from airmem.model.pages import TreeSharing
+from airmem.collect.source import open_source
+from airmem.collect.tree import DEPTHS, collect_tree
 from airmem.model.report import Head, ProcessRow, PssReport
-from airmem.model.snapshot import TreeSnapshot
 from airmem.rules.gaps import advise
 from airmem.rules.memory import check_memory
 from airmem.services.detect import detect_roles
 
+if TYPE_CHECKING:
+    from airmem.model.change import TreeChange
+    from airmem.model.gap import Gap
+    from airmem.model.lineup import LinedUpMapping
+    from airmem.model.selection import Selection
+    from airmem.model.sharing import TreeSharing
+    from airmem.model.snapshot import TreeSnapshot
+
+__all__ = ["DEPTHS", "answer_pss"]
+
 
 def answer_pss(
-    reader: KernelReader, root_pid: int, depth: str, with_exclusive: bool = False, with_users: bool = False
+    root_pid: int,
+    depth: str = "auto",
+    *,
+    with_exclusive: bool = False,
+    with_mappings: bool = False,
+    selection: Selection | None = None,
+    earlier: dict[str, Any] | None = None,
 ) -> PssReport:
     """Return the memory of a process and its descendants, and with whom each shares it.
 
-    Errors: ProcessGone, NotPermitted as collect_tree.
+    `depth` is one of DEPTHS; `with_exclusive` needs pages, `with_mappings` mappings, and each asks for it.
+    `earlier` is a JSON document of the same question, to compare with.
+    Errors: ProcessGone, NotPermitted when the process asked for cannot be seen; UsageProblem for a wrong `earlier`.
     """
     began = clock.monotonic_seconds()
-    snapshot = collect_tree(reader, root_pid, "pages" if with_exclusive else depth, with_users)
+    chosen = "mappings" if with_mappings else "pages" if with_exclusive and depth == "auto" else depth
+    with_users = selection is not None and selection.user_id is not None
+    snapshot = collect_tree(open_source(), root_pid, chosen, with_users)
     sharing = _sharing(snapshot, with_exclusive)
     rows = _rows(snapshot, sharing)
-    missed = any(gap.fact == "process" and gap.reason != "gone" for gap in snapshot.gaps)
-    tree = sum_tree(rows, sharing, snapshot.cgroup, snapshot.remainder, missed)
+    tree = sum_tree(rows, sharing, snapshot.cgroup, snapshot.remainder, _has_unseen(snapshot))
     return PssReport(
         head=Head(
             command="pss",
@@ -38,9 +56,11 @@ def answer_pss(
         depth=_overall_depth(rows),
         tree=tree,
         cgroup=snapshot.cgroup,
-        processes=rows,
+        processes=_select(rows, selection),
         gaps=advise((*snapshot.gaps, *_bound_gaps(snapshot), *_sharing_gaps(snapshot, sharing, with_exclusive))),
         findings=check_memory(rows, tree, snapshot.cgroup),
+        lineup=_line_up(snapshot) if with_mappings else None,
+        change=None if earlier is None else _change(rows, earlier),
     )
 
 
@@ -87,26 +107,57 @@ def _overall_depth(rows: tuple[ProcessRow, ...]) -> str:
     return max(dict.fromkeys(depths), key=depths.count)
 
 
+def _has_unseen(snapshot: TreeSnapshot) -> bool:
+    """Whether a process of the tree could not be seen at all, or ended while the others were read."""
+    return any(gap.fact == "process" for gap in snapshot.gaps)
+
+
+def _select(rows: tuple[ProcessRow, ...], selection: Selection | None) -> tuple[ProcessRow, ...]:
+    if selection is None:
+        return rows
+    from airmem.analysis.select import select_rows  # noqa: PLC0415  # only with a filter
+
+    return select_rows(rows, selection)
+
+
+def _line_up(snapshot: TreeSnapshot) -> tuple[LinedUpMapping, ...]:
+    from airmem.analysis.lineup import line_up  # noqa: PLC0415  # only with --mappings
+
+    return line_up(snapshot.processes)
+
+
+def _change(rows: tuple[ProcessRow, ...], earlier: dict[str, Any]) -> TreeChange:
+    from airmem.analysis.diff import diff_trees  # noqa: PLC0415  # only with --diff
+    from airmem.codec import decode_pss  # noqa: PLC0415
+
+    return diff_trees(*decode_pss(earlier), rows)
+
+
 def _bound_gaps(snapshot: TreeSnapshot) -> tuple[Gap, ...]:
-    obstacles = snapshot.remainder.obstacles if snapshot.remainder else ()
+    if snapshot.remainder is None:
+        return ()
     return tuple(
-        Gap(pid=None, fact="unreadable_bound_bytes", reason="bound_precondition", detail=obstacle)
-        for obstacle in obstacles
+        _gap(None, "unreadable_bound_bytes", "bound_precondition", obstacle)
+        for obstacle in snapshot.remainder.obstacles
     )
 
 
 def _sharing_gaps(snapshot: TreeSnapshot, sharing: TreeSharing | None, with_exclusive: bool) -> tuple[Gap, ...]:
-    if sharing is None:
-        return ()
     gaps = []
-    for position, (joined, one) in enumerate(zip(sharing.by_process, snapshot.processes, strict=True)):
-        if joined is None and one.account.pss_bytes is not None:
-            detail = "its page table, or its parent's, could not be read"
-            gaps.append(Gap(pid=one.process.pid, fact="sharing", reason="page_table_unreadable", detail=detail))
-        elif position in sharing.unsettled:
-            detail = f"it changed at every look: its pages and its RSS differ by {sharing.unsettled[position]:+} bytes"
-            gaps.append(Gap(pid=one.process.pid, fact="sharing", reason="changing", detail=detail))
-    if with_exclusive and sharing.exclusive_bytes is None:
-        detail = "/proc/kpagecount cannot be read"
-        gaps.append(Gap(pid=None, fact="exclusive_bytes", reason="no_kpagecount", detail=detail))
+    if sharing is not None:
+        for position, (joined, one) in enumerate(zip(sharing.by_process, snapshot.processes, strict=True)):
+            pid = one.process.pid
+            if joined is None and one.account.pss_bytes is not None:
+                gaps.append(_gap(pid, "sharing", "page_table_unreadable", "its or its parent's page table was refused"))
+            elif position in sharing.unsettled:
+                detail = f"it changed at every look: pages and RSS differ by {sharing.unsettled[position]:+} bytes"
+                gaps.append(_gap(pid, "sharing", "changing", detail))
+    if with_exclusive and (sharing is None or sharing.exclusive_bytes is None):
+        gaps.append(_gap(None, "exclusive_bytes", "no_kpagecount", "/proc/kpagecount or the page frames are hidden"))
     return tuple(gaps)
+
+
+def _gap(pid: int | None, fact: str, reason: str, detail: str) -> Gap:
+    from airmem.model.gap import Gap  # noqa: PLC0415  # most answers have none
+
+    return Gap(pid=pid, fact=fact, reason=reason, detail=detail)

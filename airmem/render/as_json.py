@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING
+
+from airmem.codec import encode_pss
+
+if TYPE_CHECKING:
+    from airmem.model.report import PssReport
 
 
-def render(document: dict[str, Any]) -> str:
-    """Return a document as text without a newline at its end."""
-    return json.dumps(document, ensure_ascii=True, allow_nan=False)
+def render(report: PssReport) -> str:
+    """Return a report as one line of JSON, without a newline at its end."""
+    return json.dumps(encode_pss(report), ensure_ascii=True, allow_nan=False)

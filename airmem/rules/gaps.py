@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from airmem.model.gap import Gap
+if TYPE_CHECKING:
+    from airmem.model.gap import Gap
 
 AS_ROOT = "Run airmem as root outside the container, or in an ephemeral container with root and SYS_PTRACE"
 REMEDIES = {

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from airmem.model.finding import Finding
-from airmem.model.report import ProcessRow, TreeTotals
-from airmem.model.cgroup import CgroupMemory
+
+if TYPE_CHECKING:
+    from airmem.model.cgroup import CgroupMemory
+    from airmem.model.report import ProcessRow, TreeTotals
 from airmem.units import GIB, MIB, format_bytes, format_ratio
 
 OVERCOUNT_RATIO = 1.5

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from airmem.model.process import Process
-from airmem.model.service import ServiceRole
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airmem.model.process import Process
+    from airmem.model.service import ServiceRole
 
 DETECTORS: dict[str, tuple[str, ...]] = {}
 """Module name -> words of which one must occur in some command line before the module is even imported."""

@@ -1,0 +1,31 @@
+"""Asking again and again without becoming a load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from airmem.collect import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Answer = TypeVar("Answer")
+
+DUTY_CYCLE_RATIO = 0.05
+"""A look and what is made of it may take at most this part of the time: reading holds up its target."""
+
+
+def repeat(ask: Callable[[], Answer], every_seconds: float, for_seconds: float | None) -> Iterator[Answer]:
+    """Yield answers each `every_seconds`, or more slowly where that would exceed the duty cycle, until time is up.
+
+    The consumer's own work (rendering) counts as well. The last answer comes no later than `for_seconds`.
+    """
+    began = clock.monotonic_seconds()
+    while True:
+        asked = clock.monotonic_seconds()
+        yield ask()
+        now = clock.monotonic_seconds()
+        wait_seconds = max(every_seconds - (now - asked), (now - asked) * (1 / DUTY_CYCLE_RATIO - 1))
+        if for_seconds is not None and now + wait_seconds - began > for_seconds:
+            return
+        clock.pause_seconds(wait_seconds)

@@ -1,0 +1,133 @@
+"""Text: tables laid out in columns, plain when piped, colored at a terminal.
+
+Tables are laid out here and not by rich: a rich table of 257 rows costs more CPU than reading 257 processes.
+rich colors the finished lines, at a terminal only.
+"""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING, TypeAlias
+
+from airmem.render.escape import escape
+from airmem.units import MIB, format_ratio, format_seconds
+from airmem.views.document import Facts, Table
+
+if TYPE_CHECKING:
+    from airmem.views.document import Block, Cell, Column, Document, Paragraph
+
+Line: TypeAlias = "tuple[str, str]"
+"""A finished line and its style."""
+
+RICH_STYLES = {"": "", "strong": "bold", "faint": "dim", "alarm": "bold red", "header": "dim underline"}
+LONGEST_TITLE = 200
+LEAST_TITLE = 12
+PROSE_WIDTH = 100
+
+
+def render(document: Document, width: int | None = None, color: bool = False) -> str:
+    """Return a document as text without a newline at its end.
+
+    `width` is the terminal's in columns; None means that there is none: nothing is cut but very long titles.
+    """
+    lines: list[Line] = []
+    for block in document.blocks:
+        lines.extend(_block(block, width))
+    return _colored(lines) if color else "\n".join(text for text, _ in lines)
+
+
+def format_cell(value: Cell, kind: str) -> str:
+    """Return a raw value as text, by the kind of its column; unknown is `?`."""
+    if value is None:
+        return "?"
+    if isinstance(value, str):
+        return escape(value, LONGEST_TITLE)
+    if kind == "bytes":
+        return f"{value / MIB:.1f}"
+    if kind == "change":
+        return "=" if value == 0 else f"{value / MIB:+.1f}"
+    if kind == "seconds":
+        return format_seconds(value)
+    return format_ratio(value) if kind == "ratio" else str(value)
+
+
+def _block(block: Block, width: int | None) -> list[Line]:
+    if isinstance(block, Table):
+        return [("", ""), *_table(block, width), ("", "")]
+    if isinstance(block, Facts):
+        return [*_facts(block, width), ("", "")]
+    return _paragraph(block, width)
+
+
+def _paragraph(paragraph: Paragraph, width: int | None) -> list[Line]:
+    text = escape(paragraph.text)
+    if width is None:
+        return [(text, paragraph.style)]
+    return [
+        (line, paragraph.style)
+        for line in wrap(text, min(width, PROSE_WIDTH), subsequent_indent=" " * paragraph.hang, break_on_hyphens=False)
+    ]
+
+
+def _facts(facts: Facts, width: int | None) -> list[Line]:
+    names = max(len(name) for name, _, _ in facts.lines)
+    values = max(len(value) for _, value, _ in facts.lines)
+    lines = [f"{name:<{names}}  {value:>{values}}  {escape(remark)}".rstrip() for name, value, remark in facts.lines]
+    return [(_cut(line, width) if width else line, "") for line in lines]
+
+
+def _table(table: Table, width: int | None) -> list[Line]:
+    kinds = [column.kind for column in table.columns]
+    rows = [[format_cell(cell, kind) for cell, kind in zip(row.cells, kinds, strict=True)] for row in table.rows]
+    for cells, row in zip(rows, table.rows, strict=True):
+        cells[0] = "  " * row.indent + cells[0]
+    headers = [column.header for column in table.columns]
+    widths = [max(map(_columns_of, cells)) for cells in zip(headers, *rows, strict=True)]
+    if width is not None:
+        widths[-1] = min(widths[-1], max(LEAST_TITLE, width - sum(widths[:-1]) - 2 * (len(widths) - 1)))
+    lines = [(table.caption, "strong")] if table.caption else []
+    lines.append((_line(headers, table.columns, widths), "header"))
+    for cells, row in zip(rows, table.rows, strict=True):
+        lines.append((_line(cells, table.columns, widths), row.style))
+    return lines
+
+
+def _line(cells: list[str], columns: tuple[Column, ...], widths: list[int]) -> str:
+    parts = []
+    for cell, column, width in zip(cells, columns, widths, strict=True):
+        if column.kind in ("text", "title"):
+            shown = _cut(cell, width)
+            parts.append(shown + " " * (width - _columns_of(shown)))
+        else:
+            parts.append(cell.rjust(width))
+    return "  ".join(parts).rstrip()
+
+
+def _cut(text: str, width: int) -> str:
+    if _columns_of(text) <= width:
+        return text
+    while text and _columns_of(text) > width - 2:
+        text = text[:-1]
+    return text + ".."
+
+
+def _columns_of(text: str) -> int:
+    """Return how many columns of a terminal a text takes: East Asian characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width  # noqa: PLC0415
+
+    return sum(0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text)
+
+
+def _colored(lines: list[Line]) -> str:
+    from io import StringIO  # noqa: PLC0415
+
+    from rich.console import Console  # noqa: PLC0415  # costs 20 ms, at a terminal only
+    from rich.text import Text  # noqa: PLC0415
+
+    buffer = StringIO()
+    console = Console(file=buffer, force_terminal=True, width=10_000, highlight=False, markup=False, emoji=False)
+    for text, style in lines:
+        console.print(Text(text, style=RICH_STYLES[style]), end="\n", soft_wrap=True)
+    return buffer.getvalue().rstrip("\n")

@@ -1,0 +1,68 @@
+"""What a document is made of. A view fills it, a renderer shows it; neither knows the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Cell: TypeAlias = "int | float | str | None"
+"""A raw value: renderers format it by the kind of its column, and show None as unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One number, described once for all formats.
+
+    `name` is the model's word and CSV's header, `header` the short one for text, `meaning` a sentence for the docs.
+    `kind` is text, title (may be cut), count, bytes, change (bytes with a sign), seconds or ratio.
+    """
+
+    name: str
+    header: str
+    kind: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The cells of one line; `indent` is its depth in a tree, `style` empty, strong, faint or alarm."""
+
+    cells: tuple[Cell, ...]
+    indent: int = 0
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows under columns. `name` is what CSV and tests call it; `caption` stands above it."""
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Lines of name, value and a remark."""
+
+    lines: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paragraph:
+    """Prose; `hang` indents all lines but the first."""
+
+    text: str
+    style: str = ""
+    hang: int = 0
+
+
+Block: TypeAlias = "Table | Facts | Paragraph"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """Blocks from top to bottom."""
+
+    blocks: tuple[Block, ...]

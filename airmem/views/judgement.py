@@ -1,0 +1,49 @@
+"""Findings, gaps and the next command: the end of every answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airmem.views.document import Paragraph
+
+if TYPE_CHECKING:
+    from airmem.model.finding import Finding
+    from airmem.model.gap import Gap
+
+STYLES = {"note": "", "warning": "strong", "critical": "alarm"}
+MOST_PIDS = 6
+
+
+def view_findings(findings: tuple[Finding, ...]) -> list[Paragraph]:
+    """Return each finding with its evidence and remedy."""
+    return [
+        Paragraph(
+            text=f"{one.severity} {one.code}: {one.summary} ({one.evidence}). {one.remedy}.",
+            style=STYLES[one.severity],
+            hang=2,
+        )
+        for one in findings
+    ]
+
+
+def view_gaps(gaps: tuple[Gap, ...]) -> list[Paragraph]:
+    """Return what could not be read, once for each reason, with whom it concerns and the remedy."""
+    groups: dict[tuple[str, str], list[Gap]] = {}
+    for gap in gaps:
+        groups.setdefault((gap.fact, gap.reason), []).append(gap)
+    return [Paragraph(text=_gap_text(group), style="strong", hang=2) for group in groups.values()]
+
+
+def view_next(command: str) -> list[Paragraph]:
+    """Return the command worth running next, if there is one."""
+    return [Paragraph(text=f"Next: {command}", style="faint")] if command else []
+
+
+def _gap_text(group: list[Gap]) -> str:
+    first = group[0]
+    pids = [str(gap.pid) for gap in group if gap.pid is not None]
+    others = ""
+    if len(pids) > 1:
+        more = f" and {len(pids) - MOST_PIDS} more" if len(pids) > MOST_PIDS else ""
+        others = f" (likewise {', '.join(pids[1:MOST_PIDS])}{more})"
+    return f"gap {first.reason}: {first.fact} unknown, {first.detail}{others}. {first.remedy}."

@@ -1,0 +1,182 @@
+"""`airmem pss` as a document: the processes, what may be summed, and what follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from airmem.units import format_bytes, format_ratio, format_seconds
+from airmem.views.change import view_change
+from airmem.views.document import Cell, Column, Document, Facts, Paragraph, Row, Table
+from airmem.views.judgement import view_findings, view_gaps, view_next
+from airmem.views.lineup import view_lineup
+
+if TYPE_CHECKING:
+    from airmem.model.cgroup import CgroupMemory
+    from airmem.model.report import ProcessRow, PssReport, TreeTotals
+
+PssByKey: TypeAlias = "dict[tuple[int, int], int | None]"
+"""The PSS in bytes of each process, by pid and start in ticks."""
+
+DEPTH_MEANINGS = {
+    "pages": "the kernel's sums, and page tables compared frame by frame: who shares with whom is exact",
+    "mappings": "the kernel's account of each mapping (smaps)",
+    "rollup": "the kernel's own sums (smaps_rollup); with whom memory is shared is not known",
+    "status": "resident size only (status): it counts shared memory in full",
+    "none": "nothing could be read",
+}
+
+ROLE = Column(name="role", header="ROLE", kind="text", meaning="parent, worker, or the service's own word")
+PID = Column(name="pid", header="PID", kind="text", meaning="process id, as seen from here")
+TITLE = Column(name="title", header="TITLE", kind="title", meaning="command line without secrets")
+CHANGE = Column(name="pss_change_bytes", header="dPSS", kind="change", meaning="PSS against the look before")
+DEPTH = Column(name="depth", header="DEPTH", kind="text", meaning="how this process was read")
+BYTES = {
+    "rss_bytes": ("RSS", "resident memory, shared pages counted in full"),
+    "pss_bytes": ("PSS", "resident memory, shared pages divided by the number of their mappings"),
+    "uss_bytes": ("USS", "pages that nobody else maps: what ending this process alone frees"),
+    "parent_bytes": ("PARENT", "pages that its parent maps, too"),
+    "siblings_bytes": ("SIBLINGS", "other pages that another process of the tree maps, too"),
+    "outside_bytes": ("OUTSIDE", "pages shared only with processes outside the tree"),
+    "private_clean_bytes": ("PRIV CL", "private pages that equal their file"),
+    "private_dirty_bytes": ("PRIV DI", "private pages that were written"),
+    "shared_clean_bytes": ("SHAR CL", "shared pages that equal their file"),
+    "shared_dirty_bytes": ("SHAR DI", "shared pages that were written, before a fork for example"),
+    "pss_anon_bytes": ("ANON", "PSS of anonymous memory: heap and stacks"),
+    "pss_file_bytes": ("FILE", "PSS of mapped files: programs and libraries"),
+    "pss_shmem_bytes": ("SHMEM", "PSS of shared memory and tmpfs files"),
+    "swap_bytes": ("SWAP", "swapped out"),
+    "swap_pss_bytes": ("SWAPPSS", "swapped out, shared pages divided"),
+}
+SHARING = ("parent_bytes", "siblings_bytes", "outside_bytes")
+BRIEF = ("rss_bytes", "pss_bytes", "uss_bytes")
+KINDS = ("pss_anon_bytes", "pss_file_bytes", "pss_shmem_bytes")
+
+
+def view_pss(
+    report: PssReport, verbose: bool = False, top_count: int | None = None, earlier: PssReport | None = None
+) -> Document:
+    """Return the document; `verbose` adds every column, `earlier` (the look before) what changed since."""
+    names = _chosen_columns(report, verbose)
+    before = None if earlier is None else _pss_by_key(earlier)
+    return Document(
+        blocks=(
+            Paragraph(text=_headline(report), style="strong"),
+            Paragraph(text=f"Depth {report.depth}: {DEPTH_MEANINGS[report.depth]}. Sizes in MiB.", style="faint"),
+            _processes(report, names, verbose, before),
+            *_lineup(report, verbose, top_count),
+            *([view_change(report.change)] if report.change is not None else []),
+            Facts(lines=tuple(_totals(report.tree, report.cgroup))),
+            *view_findings(report.findings),
+            *view_gaps(report.gaps),
+            *view_next(_next_command(report)),
+        )
+    )
+
+
+def view_table(report: PssReport) -> Table:
+    """Return the whole table for programs: the mappings if they were asked for, else the processes."""
+    if report.lineup is not None:
+        return view_lineup(report.lineup, verbose=True, top_count=len(report.lineup) or 1)
+    return _processes(report, tuple(BYTES), True, None)
+
+
+def _lineup(report: PssReport, verbose: bool, top_count: int | None) -> list[Table]:
+    return [] if report.lineup is None else [view_lineup(report.lineup, verbose, top_count)]
+
+
+def _pss_by_key(report: PssReport) -> PssByKey:
+    return {(row.process.pid, row.process.start_ticks): row.account.pss_bytes for row in report.processes}
+
+
+def _processes(report: PssReport, names: tuple[str, ...], verbose: bool, before: PssByKey | None) -> Table:
+    mixed = verbose or any(row.depth != report.depth for row in report.processes)
+    columns = [ROLE, PID, *(_column(name) for name in names)]
+    columns += [CHANGE] * (before is not None) + [DEPTH] * mixed + [TITLE]
+    rows = []
+    for row in report.processes:
+        cells: list[Cell] = [row.role, str(row.process.pid), *(value_of(row, name) for name in names)]
+        if before is not None:
+            cells.append(_change(row, before))
+        if mixed:
+            cells.append(row.depth)
+        style = "strong" if before is not None and cells[2 + len(names)] not in (0, None) else ""
+        rows.append(Row(cells=(*cells, row.process.title), style=style))
+    return Table(name="processes", columns=tuple(columns), rows=tuple(rows))
+
+
+def value_of(row: ProcessRow, name: str) -> int | None:
+    """Return one of the numbers of BYTES for a process."""
+    if name in SHARING:
+        return None if row.sharing is None else int(getattr(row.sharing, name))
+    value: int | None = getattr(row.account, name)
+    return value
+
+
+def _column(name: str) -> Column:
+    header, meaning = BYTES[name]
+    return Column(name=name, header=header, kind="bytes", meaning=meaning)
+
+
+def _chosen_columns(report: PssReport, verbose: bool) -> tuple[str, ...]:
+    if verbose:
+        return tuple(BYTES)
+    shared = SHARING if any(row.sharing is not None for row in report.processes) else KINDS
+    swapped = any(row.account.swap_bytes for row in report.processes)
+    return BRIEF + shared + (("swap_pss_bytes",) if swapped else ())
+
+
+def _change(row: ProcessRow, before: PssByKey) -> Cell:
+    key = (row.process.pid, row.process.start_ticks)
+    if key not in before:
+        return "new"
+    old = before[key]
+    return None if old is None or row.account.pss_bytes is None else row.account.pss_bytes - old
+
+
+def _headline(report: PssReport) -> str:
+    root, count = report.processes[0], report.tree.process_count
+    component = f"{root.component} " if root.component else ""
+    shown = "" if len(report.processes) == count else f", {len(report.processes)} of them shown"
+    below = f"{count - 1} descendant{'s' if count != 2 else ''}" if count > 1 else "no descendants"
+    return f"{component}{report.tree.root_pid} and {below}{shown}, read in {format_seconds(report.head.took_seconds)}"
+
+
+def _totals(tree: TreeTotals, cgroup: CgroupMemory | None) -> list[tuple[str, str, str]]:
+    least = ">= " if tree.is_lower_bound else ""
+    lines = [
+        ("Sum of PSS", least + format_bytes(tree.pss_sum_bytes), "what the tree takes: shared pages divided"),
+        ("Sum of USS", least + format_bytes(tree.uss_sum_bytes), "pages that one process alone maps"),
+    ]
+    if tree.distinct_bytes is not None:
+        lines.append(("Distinct pages", least + format_bytes(tree.distinct_bytes), "each page of the tree once"))
+    if tree.exclusive_bytes is not None:
+        lines.append(("Exclusive pages", least + format_bytes(tree.exclusive_bytes), "ending the tree frees these"))
+    if tree.swap_pss_sum_bytes:
+        lines.append(("Sum of SwapPSS", least + format_bytes(tree.swap_pss_sum_bytes), "swapped out, on top"))
+    if tree.unreadable_bound_bytes is not None:
+        remark = f"at most, for {tree.unreadable_count} unreadable together (anonymous and shared)"
+        lines.append(("Unreadable", format_bytes(tree.unreadable_bound_bytes), remark))
+    ratio = format_ratio(tree.rss_sum_bytes / tree.pss_sum_bytes) if tree.pss_sum_bytes else "?"
+    lines.append(("Sum of RSS", least + format_bytes(tree.rss_sum_bytes), f"{ratio}: do not add up what top shows"))
+    return lines + _cgroup_lines(cgroup)
+
+
+def _cgroup_lines(cgroup: CgroupMemory | None) -> list[tuple[str, str, str]]:
+    if cgroup is None:
+        return []
+    limit = f"of {format_bytes(cgroup.limit_bytes)}" if cgroup.limit_bytes is not None else "no limit"
+    kinds = (("anon", cgroup.anon_bytes), ("file", cgroup.file_bytes), ("shmem", cgroup.shmem_bytes))
+    parts = [f"{name} {format_bytes(size)}" for name, size in (*kinds, ("slab", cgroup.slab_bytes)) if size is not None]
+    kills = f"; {cgroup.oom_kill_count} OOM kills" if cgroup.oom_kill_count else ""
+    return [
+        (f"Cgroup v{cgroup.version}", format_bytes(cgroup.usage_bytes), f"{limit}, {cgroup.path}"),
+        ("  working set", format_bytes(cgroup.working_set_bytes), ", ".join(parts) + kills),
+    ]
+
+
+def _next_command(report: PssReport) -> str:
+    if any(gap.reason in ("no_page_frames", "other_user", "not_dumpable") for gap in report.gaps):
+        return f"sudo airmem pss {report.tree.root_pid}"
+    if len(report.processes) > 1 and report.depth in ("pages", "rollup"):
+        return f"airmem pss {report.tree.root_pid} --mappings"
+    return ""
