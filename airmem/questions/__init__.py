@@ -1,1 +1,1 @@
-"""Answers: one function for each question: resolve the target, collect, analyse, judge."""
+"""Answers: one function for each question: resolve the target, collect, analyze, judge."""
