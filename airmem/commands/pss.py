@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -45,7 +45,7 @@ Examples:
 @click.option("--sort", type=click.Choice(SORTS), help="Largest first; otherwise in the tree's order.")
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the first N processes (or mappings).")
 @repeat_options
-@click.option("--diff", "earlier", type=click.Path(), metavar="FILE", help="Compare with an earlier JSON answer.")
+@click.option("--diff", "earlier", type=click.File("rb"), metavar="FILE", help="Compare with an earlier JSON answer.")
 @answer_options("text", "json", "csv")
 @click.option("-v", "--verbose", is_flag=True, help="Every column; with --mappings, a line for each worker.")
 def command(target: str | None, every: float | None, duration: float | None, **options: Any) -> int:
@@ -96,20 +96,16 @@ def _selection(options: dict[str, Any]) -> Selection | None:
     )
 
 
-def _read_earlier(path: str | None) -> dict[str, Any] | None:
-    if path is None:
+def _read_earlier(file: BinaryIO | None) -> dict[str, Any] | None:
+    if file is None:
         return None
     import json  # noqa: PLC0415
 
     try:
-        with open(path, encoding="utf-8") as file:
-            document: dict[str, Any] = json.load(file)
-    except OSError as problem:
-        raise UsageProblem(f"cannot read {path}: {problem.strerror}") from problem
-    except ValueError as problem:
-        raise UsageProblem(
-            f"{path} is not JSON: {problem}", "Make one with: airmem pss TARGET --format json"
-        ) from problem
+        document: dict[str, Any] = json.load(file)
+    except (OSError, ValueError, RecursionError) as problem:
+        remedy = "Make one with: airmem pss TARGET --format json -o before.json"
+        raise UsageProblem(f"{file.name} is no JSON document: {problem}", remedy) from problem
     return document
 
 

@@ -51,7 +51,7 @@ def _check_room(mode: Mode, worker_count: int, heap_bytes: int) -> None:
         raise UsageProblem(cause, LESS)
 
 
-class _Ended(Exception):  # noqa: N818  # not an error
+class _Ended(Exception):  # not an error
     """A signal asked the parent to end."""
 
 

@@ -24,7 +24,7 @@ ALLOWED: dict[str, frozenset[str]] = {
         "cpython": "model",
         "analysis": "services cpython model",
         "rules": "analysis services model",
-        "questions": "collect recording capture analysis rules services model",
+        "questions": "collect recording capture codec analysis rules services model",
         "views": "rules analysis services model",
         "render": "views codec model",
         "tui": "questions views render model",

@@ -10,7 +10,7 @@ import pytest
 from tests.architecture.house import ALLOWED, FOR_ALL, HOUSE, PACKAGE, READING, THINKING, Import, Module, parse, words
 
 NOT_FOR_THINKING = words(
-    "os time subprocess psutil click socket pathlib shutil tempfile glob signal ctypes mmap fcntl io threading"
+    "os time subprocess psutil click socket pathlib shutil tempfile glob signal ctypes mmap fcntl threading"
 )
 """Whatever touches the world or waits for it."""
 

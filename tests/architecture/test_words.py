@@ -17,6 +17,8 @@ ALLOWED = {
     "usage_bytes": "the same",
     "USAGE_FILE": "the same",
     "UsageProblem": "of the command line, as in exit status 2",
+    "data_bytes": "the field's word for what workers write on purpose, as in the demo's mode",
+    "DATA_RATIO": "the same",
 }
 """Identifiers with an ambiguous word -> what it means there."""
 

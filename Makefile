@@ -1,0 +1,51 @@
+# The first python3 that is found makes the virtual environment; make PYTHON=python3.13 chooses another.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs kernels clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+$(BIN)/airmem: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m compileall -q airmem
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/airmem
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
+demo: $(BIN)/airmem ## start a small forking service, show ps and pss on it, end it
+	@sh tests/demo.sh $(BIN)/airmem
+
+test: $(VENV)/.dev ## run all tests
+	$(BIN)/python -m compileall -q airmem
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## lint, types and the rules of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/architecture
+
+bench: $(VENV)/.dev ## measure the cost against cat and against peers
+	$(BIN)/python -m compileall -q airmem
+	$(BIN)/python tests/benchmarks/bench.py
+
+docs: $(VENV)/.docs ## make the examples anew from real runs and build the site
+	$(BIN)/python docs/make_examples.py
+	$(BIN)/mkdocs build --strict --quiet
+
+kernels: ## run airmem on other kernels under emulation (downloads Debian's)
+	sh tests/kernels/run.sh
+
+clean: ## remove what make has made
+	rm -rf $(VENV) site dist build
