@@ -29,13 +29,14 @@ class _Member:
     """One process while its tree is joined.
 
     `cells` index the frames that it does not map at the same address as its parent, `positions` where their words
-    are. `counted` and `seen` (by a child) are flags for each word, kept only while children are compared with it.
+    are. Flags for each word, kept no longer than needed: `equal` to the parent's, `counted` in RSS, `seen` by a child.
     """
 
     table: PageTable
     positions: npt.NDArray[np.int64]
     cells: npt.NDArray[np.int32]
     equal_pages: int
+    equal: Flags | None = None
     parent_pages: int = 0
     counted: Flags | None = None
     seen: Flags | None = None
@@ -97,31 +98,36 @@ class _Join:
             surplus = member.pages * PAGE_BYTES - (table.account.rss_bytes or 0)
             if surplus == 0 or look == LOOKS:
                 break
-            table = self._tables.read(position, None)
+            table = self._look_closer(position, table)
         if surplus:
             self._unsettled[position] = surplus
         return member
 
+    def _look_closer(self, position: int, table: PageTable) -> PageTable | None:
+        """Read what the process maps beyond its parent's ranges; if that was read, read all of it again."""
+        return self._tables.read(position, None) if table.is_complete else self._tables.complete(position, table)
+
     def _compare(self, table: PageTable, elder: _Member | None) -> _Member:
         present = table.words.view(np.int64) < 0
-        equal_pages = 0
+        equal = None
         if elder is not None:
             equal = _equal_to(elder, table)
-            equal_pages = int(np.count_nonzero(equal))
             present &= ~equal
         positions = _counted(table, np.flatnonzero(present), self._tables.zero_frames)
         cells = self._index.place((table.words[positions] & FRAMES).astype(np.int64))
-        return _Member(table, positions, cells, equal_pages)
+        equal_pages = 0 if equal is None else int(np.count_nonzero(equal))
+        return _Member(table, positions, cells, equal_pages, equal)
 
     def _add(self, member: _Member, elder: _Member | None, parent: int | None) -> None:
         """Enter a process into the index; of its frames keep those that its parent does not map."""
         self._index.count(member.cells)
         if self._with_exclusive:
             self._index.count_mappings(self._all_cells(member))
-        if elder is None or parent is None or elder.seen is None:
+        if elder is None or parent is None or elder.seen is None or member.equal is None:
             return
         for own, parents in _overlaps(member.table, elder.table):
-            elder.seen[parents] |= member.table.words[own] == elder.table.words[parents]
+            elder.seen[parents] |= member.equal[own]
+        member.equal = None
         elsewhere = ~self._index.is_marked(member.cells, parent)
         member.parent_pages = member.pages - int(np.count_nonzero(elsewhere))
         member.positions, member.cells = member.positions[elsewhere], member.cells[elsewhere]

@@ -6,6 +6,7 @@ import mmap
 import os
 from contextlib import suppress
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +36,9 @@ LAST_PAGE = (1 << 47) // PAGE_BYTES
 COUNT_GAP = 24
 """Page frames this close are read from kpagecount in one call."""
 
-Runs = tuple[tuple[int, int], ...]
+Words: TypeAlias = "npt.NDArray[np.uint64]"
+Runs: TypeAlias = tuple[tuple[int, int], ...]
+"""(first page, page count), ascending."""
 
 
 class LivePageTables:
@@ -56,6 +59,14 @@ class LivePageTables:
                 words = _read_words(files, like.runs)
                 return PageTable(runs=like.runs, words=words, is_complete=False, account=snapshot.account)
             return _read_whole_table(files, snapshot.process)
+        return None
+
+    def complete(self, position: int, table: PageTable) -> PageTable | None:
+        """Return a table of this process with what its own maps have beyond it, or None if they cannot be read."""
+        if table.account.hugetlb_bytes:
+            return self.read(position, None)  # only a look at smaps tells hugetlb pages from others
+        with suppress(OSError), self._reader.process(self._processes[position].process.pid) as files:
+            return _extend(files, table)
         return None
 
     def mapping_counts(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
@@ -108,7 +119,7 @@ def _frame_after_read(view: npt.NDArray[np.uint8], address: int, offset: int) ->
         return int(_read_words(files, (((address + offset) // PAGE_BYTES, 1),))[0]) & FRAME_MASK
 
 
-def _read_words(files: ProcessFiles, runs: Runs) -> npt.NDArray[np.uint64]:
+def _read_words(files: ProcessFiles, runs: Runs) -> Words:
     words = np.empty(sum(count for _, count in runs), np.uint64)
     files.read_words("pagemap", runs, memoryview(words.view(np.uint8)))  # type: ignore[arg-type]
     return words
@@ -128,6 +139,47 @@ def _read_whole_table(files: ProcessFiles, process: Process) -> PageTable | None
         if not is_counted:
             _blank(words, runs, start // PAGE_BYTES, end // PAGE_BYTES)
     return PageTable(runs=runs, words=words, is_complete=True, account=account)
+
+
+def _extend(files: ProcessFiles, table: PageTable) -> PageTable:
+    """Return a table with the words of those ranges of the process that it lacks."""
+    ranges = parse_maps_ranges(files.read("maps"))
+    own = _merge([(start, end) for start, end, is_counted in ranges if is_counted])
+    extra = _subtract(own, table.runs)
+    more = _read_words(files, extra)
+    pieces = {first: (count, words) for (first, count), words in _pieces(table.runs, table.words)}
+    pieces.update({first: (count, words) for (first, count), words in _pieces(extra, more)})
+    runs = tuple((first, pieces[first][0]) for first in sorted(pieces))
+    words = np.concatenate([pieces[first][1] for first, _ in runs])
+    for start, end, is_counted in ranges:
+        if not is_counted:
+            _blank(words, runs, start // PAGE_BYTES, end // PAGE_BYTES)
+    return PageTable(runs=runs, words=words, is_complete=True, account=table.account)
+
+
+def _pieces(runs: Runs, words: Words) -> list[tuple[tuple[int, int], Words]]:
+    pieces = []
+    offset = 0
+    for first, count in runs:
+        pieces.append(((first, count), words[offset : offset + count]))
+        offset += count
+    return pieces
+
+
+def _subtract(runs: Runs, known: Runs) -> Runs:
+    """Return the parts of runs that no known run covers."""
+    left = []
+    for first, count in runs:
+        at, end = first, first + count
+        for known_first, known_count in known:
+            if known_first + known_count <= at or known_first >= end:
+                continue
+            if known_first > at:
+                left.append((at, known_first - at))
+            at = min(end, known_first + known_count)
+        if at < end:
+            left.append((at, end - at))
+    return tuple(left)
 
 
 def _account_and_ranges(files: ProcessFiles) -> tuple[MemoryAccount, list[tuple[int, int, bool]]]:
@@ -166,7 +218,7 @@ def _merge(ranges: list[tuple[int, int]]) -> Runs:
     return tuple((first, last - first) for first, last in runs)
 
 
-def _blank(words: npt.NDArray[np.uint64], runs: Runs, first: int, last: int) -> None:
+def _blank(words: Words, runs: Runs, first: int, last: int) -> None:
     """Set the words of a range of pages to 0."""
     offset = 0
     for start, count in runs:

@@ -45,6 +45,9 @@ class PageTables(Protocol):
         account is read anew, and words of pages that no RSS counts (hugetlb, [vvar]) are 0.
         """
 
+    def complete(self, position: int, table: PageTable) -> PageTable | None:
+        """Return a table of this process with what its own maps have beyond it, or None if they cannot be read."""
+
     def mapping_counts(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
         """Return how often each page frame is mapped in the whole system, or None without /proc/kpagecount.
 
