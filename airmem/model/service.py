@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
+
+from airmem.model.process import Process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,3 +21,18 @@ class ServiceRole:
     role: str
     start_method: str
     activity: str = ""
+
+
+class Listeners(Protocol):
+    """Tells on which TCP ports a process listens; handed to detectors, which ask only about processes alike."""
+
+    def ports(self, process: Process) -> tuple[int, ...] | None:
+        """Return the ports, ascending; empty if it listens on none, None if that cannot be read."""
+
+
+class NoListeners:
+    """Knows of no process where it listens."""
+
+    def ports(self, process: Process) -> tuple[int, ...] | None:  # noqa: ARG002  # the protocol's signature
+        """Return None: unknown."""
+        return None

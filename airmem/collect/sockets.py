@@ -1,0 +1,48 @@
+"""On which TCP ports a process listens: asked only about the few processes that nothing else tells apart."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from airmem.collect.access import explain_denial
+from airmem.kernel.net import parse_listeners, parse_socket_link
+from airmem.kernel.reader import KernelReader, ProcessFiles
+from airmem.model.gap import Gap
+from airmem.model.process import Process
+
+
+class LiveListeners:
+    """Reads the sockets of a process when asked; `gaps` tells of which processes that failed."""
+
+    def __init__(self, reader: KernelReader) -> None:
+        self._reader = reader
+        self.gaps: list[Gap] = []
+
+    def ports(self, process: Process) -> tuple[int, ...] | None:
+        """Return the TCP ports, ascending, None if they cannot be read. A process that has ended has none."""
+        try:
+            with self._reader.process(process.pid) as files:
+                return _ports(files)
+        except PermissionError:
+            reason, detail = explain_denial(self._reader, process.pid)
+            self.gaps.append(Gap(pid=process.pid, fact="role", reason=reason, detail=f"its sockets: {detail}"))
+        except (FileNotFoundError, ProcessLookupError):
+            return ()
+        except OSError as problem:
+            self.gaps.append(Gap(pid=process.pid, fact="role", reason="unreadable", detail=f"its sockets: {problem}"))
+        return None
+
+
+def _ports(files: ProcessFiles) -> tuple[int, ...]:
+    own: set[int] = set()
+    for name in files.entries("fd"):
+        with suppress(FileNotFoundError):  # closed meanwhile
+            inode = parse_socket_link(files.link(f"fd/{name}"))
+            if inode is not None:
+                own.add(inode)
+    if not own:
+        return ()
+    listening = parse_listeners(files.read("net/tcp"))
+    with suppress(FileNotFoundError):  # a kernel without IPv6
+        listening.update(parse_listeners(files.read("net/tcp6")))
+    return tuple(sorted({port for inode, port in listening.items() if inode in own}))
