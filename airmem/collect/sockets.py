@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from airmem.collect.access import explain_denial
-from airmem.kernel.net import parse_listeners, parse_socket_link
-from airmem.kernel.reader import KernelReader, ProcessFiles
-from airmem.model.gap import Gap
-from airmem.model.process import Process
+from airmem.collect.gaps import gap
+
+if TYPE_CHECKING:
+    from airmem.kernel.reader import KernelReader, ProcessFiles
+    from airmem.model.gap import Gap
+    from airmem.model.process import Process
 
 
 class LiveListeners:
@@ -25,15 +28,17 @@ class LiveListeners:
                 return _ports(files)
         except PermissionError:
             reason, detail = explain_denial(self._reader, process.pid)
-            self.gaps.append(Gap(pid=process.pid, fact="role", reason=reason, detail=f"its sockets: {detail}"))
+            self.gaps.append(gap(process.pid, "role", reason, f"whether it listens on a port is hidden: {detail}"))
         except (FileNotFoundError, ProcessLookupError):
             return ()
         except OSError as problem:
-            self.gaps.append(Gap(pid=process.pid, fact="role", reason="unreadable", detail=f"its sockets: {problem}"))
+            self.gaps.append(gap(process.pid, "role", "unreadable", f"its sockets: {problem}"))
         return None
 
 
 def _ports(files: ProcessFiles) -> tuple[int, ...]:
+    from airmem.kernel.net import parse_listeners, parse_socket_link  # noqa: PLC0415  # seldom asked
+
     own: set[int] = set()
     for name in files.entries("fd"):
         with suppress(FileNotFoundError):  # closed meanwhile

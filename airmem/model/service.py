@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from airmem.model.process import Process
+if TYPE_CHECKING:
+    from airmem.model.process import Process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +29,3 @@ class Listeners(Protocol):
 
     def ports(self, process: Process) -> tuple[int, ...] | None:
         """Return the ports, ascending; empty if it listens on none, None if that cannot be read."""
-
-
-class NoListeners:
-    """Knows of no process where it listens."""
-
-    def ports(self, process: Process) -> tuple[int, ...] | None:  # noqa: ARG002  # the protocol's signature
-        """Return None: unknown."""
-        return None

@@ -7,13 +7,18 @@ DAG processor's parsers, a triggerer's runner. Titles go stale: a Celery pool wo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from airmem.model.process import Process
-from airmem.model.service import Listeners, ServiceRole
+from airmem.model.service import ServiceRole
 from airmem.services import gunicorn
 from airmem.services.airflow_titles import Place, read_title
-from airmem.services.family import Family
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airmem.model.process import Process
+    from airmem.model.service import Listeners
+    from airmem.services.family import Family
 
 COMMANDS = frozenset(
     {"scheduler", "dag-processor", "api-server", "webserver", "triggerer", "standalone", "internal-api", "kerberos"}
@@ -36,7 +41,7 @@ EXECUTORS = ("scheduler", "celery-worker", "edge-worker", "task")
 def detect(family: Family, roles: Mapping[int, ServiceRole], listeners: Listeners) -> dict[int, ServiceRole]:
     """Return the roles of Airflow's processes, gunicorn's and Celery's among them."""
     found: dict[int, ServiceRole] = {}
-    for process in family.walk():
+    for process in family.parents_first():
         parent = family.parent(process)
         above = found.get(parent.pid) if parent is not None else None
         place = _place(family, process, above, roles, listeners)
@@ -71,7 +76,7 @@ def _place(
         return _root(family, process, component, listeners) if component else None
     if component and component != above.component:
         return _nested(component, above)
-    return _helper(family, process, above, bool(component), listeners) or _task_part(process, above)
+    return _multiprocessing_part(family, process, above, bool(component), listeners) or _task_part(process, above)
 
 
 def _titled(family: Family, process: Process, titled: Place, above: ServiceRole | None) -> Place:
@@ -96,7 +101,7 @@ def _nested(component: str, above: ServiceRole) -> Place:
     return above.component, "task" if above.role in ("helper", "supervisor") else "supervisor", above.activity
 
 
-def _helper(
+def _multiprocessing_part(
     family: Family, process: Process, above: ServiceRole, is_twin: bool, listeners: Listeners
 ) -> Place | None:
     """Return the place of an untitled process that a component started with multiprocessing or os.fork."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from airmem.model.process import Process
+from typing import TYPE_CHECKING, TypeAlias
 
-Place = tuple[str, str, str]
+if TYPE_CHECKING:
+    from airmem.model.process import Process
+
+
+Place: TypeAlias = "tuple[str, str, str]"
 """Component, role and activity."""
 
 PREFIXES: tuple[tuple[str, str, str], ...] = (

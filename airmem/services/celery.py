@@ -7,11 +7,16 @@ the main process's command line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from airmem.model.process import Process
-from airmem.model.service import Listeners, ServiceRole
-from airmem.services.family import Family
+from airmem.model.service import ServiceRole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airmem.model.process import Process
+    from airmem.model.service import Listeners
+    from airmem.services.family import Family
 
 COMPONENTS = {"worker": "celery-worker", "beat": "celery-beat", "flower": "celery-flower"}
 WITH_VALUE = frozenset({"-A", "--app", "-b", "--broker", "--result-backend", "--loader", "--config", "--workdir"})
@@ -22,7 +27,7 @@ BEAT_TITLE = "[celery beat]"
 def detect(family: Family, roles: Mapping[int, ServiceRole], listeners: Listeners) -> dict[int, ServiceRole]:  # noqa: ARG001
     """Return the roles of Celery's processes."""
     found: dict[int, ServiceRole] = {}
-    for process in family.walk():
+    for process in family.parents_first():
         place = _titled(process, process.parent_pid in found) or _untitled(family, process, found)
         if place:
             found[process.pid] = ServiceRole(

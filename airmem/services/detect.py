@@ -5,14 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from airmem.model.service import NoListeners, ServiceRole
-from airmem.services.family import Family
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airmem.model.process import Process
-    from airmem.model.service import Listeners
+    from airmem.model.service import Listeners, ServiceRole
+    from airmem.services.family import Family
 
 DETECTORS: dict[str, tuple[str, ...]] = {
     "gunicorn": ("gunicorn",),
@@ -20,13 +18,21 @@ DETECTORS: dict[str, tuple[str, ...]] = {
     "uvicorn": ("uvicorn", "fastapi"),
     "celery": ("celery",),
     "airflow": ("airflow",),
-    "multiprocessing": ("python", "pypy", "multiprocessing"),
+    "multiprocessing": ("python", "pypy"),
 }
 """Module name -> words of which one must occur in some command line before the module is even imported.
 
 Each module has `detect(family, roles, listeners) -> dict[pid, ServiceRole]`. They are asked in this order and see
 what those before them found, so that Airflow's can tell its own gunicorn and Celery; the last answer counts.
 """
+
+
+class _Unknown:
+    """Stands for Listeners where nobody can look."""
+
+    def ports(self, process: Process) -> tuple[int, ...] | None:  # noqa: ARG002  # the protocol's signature
+        """Return None: unknown."""
+        return None
 
 
 def detect_roles(processes: Sequence[Process], listeners: Listeners | None = None) -> dict[int, ServiceRole]:
@@ -40,16 +46,20 @@ def detect_roles(processes: Sequence[Process], listeners: Listeners | None = Non
     roles: dict[int, ServiceRole] = {}
     if not wanted:
         return roles
+    from airmem.services.family import Family  # noqa: PLC0415  # most trees of other programs need none of it
+
     family = Family(processes)
     for name in wanted:
         module = import_module(f"airmem.services.{name}")
-        roles.update(module.detect(family, roles, listeners or NoListeners()))
+        roles.update(module.detect(family, roles, listeners or _Unknown()))
     return _with_descendants(family, roles) if roles else roles
 
 
 def _with_descendants(family: Family, roles: dict[int, ServiceRole]) -> dict[int, ServiceRole]:
     """Add what no detector knows below what one knows: children (a shell, a program that a task runs)."""
-    for process in family.walk():
+    from airmem.model.service import ServiceRole  # noqa: PLC0415
+
+    for process in family.parents_first():
         above = roles.get(process.parent_pid)
         if above is not None and process.pid not in roles and process.pid != process.parent_pid:
             roles[process.pid] = ServiceRole(

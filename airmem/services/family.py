@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
-from airmem.model.process import Process
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
-Program = tuple[str, tuple[str, ...]]
+    from airmem.model.process import Process
+
+
+
+Program: TypeAlias = "tuple[str, tuple[str, ...]]"
 """The name of a program and the words after it: ("airflow", ("scheduler",))."""
 
 NO_PROGRAM: Program = ("", ())
@@ -24,7 +29,7 @@ class Family:
             if process.pid != process.parent_pid:
                 self._children.setdefault(process.parent_pid, []).append(process)
         self._programs: dict[tuple[str, ...], Program] = {}
-        self._walk: list[Process] = []
+        self._parents_first: list[Process] = []
 
     def parent(self, process: Process) -> Process | None:
         """Return the parent of a process, None at the top."""
@@ -43,13 +48,13 @@ class Family:
             seen.add(above.pid)
             above = self.parent(above)
 
-    def walk(self) -> Sequence[Process]:
+    def parents_first(self) -> Sequence[Process]:
         """Return all processes, parents before their children; those in a loop of parents are left out."""
-        if not self._walk:
-            self._walk = [one for one in self.by_pid.values() if self.parent(one) is None]
-            for process in self._walk:
-                self._walk.extend(self.children(process.pid))
-        return self._walk
+        if not self._parents_first:
+            self._parents_first = [one for one in self.by_pid.values() if self.parent(one) is None]
+            for process in self._parents_first:
+                self._parents_first.extend(self.children(process.pid))
+        return self._parents_first
 
     def program(self, process: Process) -> Program:
         """Return the program that a command line runs (see read_program); equal command lines are read once."""

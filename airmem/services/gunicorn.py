@@ -7,11 +7,16 @@ arbiter's command line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from airmem.model.process import Process
-from airmem.model.service import Listeners, ServiceRole
-from airmem.services.family import Family
+from airmem.model.service import ServiceRole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airmem.model.process import Process
+    from airmem.model.service import Listeners
+    from airmem.services.family import Family
 
 MARK = "gunicorn: "
 
@@ -19,7 +24,7 @@ MARK = "gunicorn: "
 def detect(family: Family, roles: Mapping[int, ServiceRole], listeners: Listeners) -> dict[int, ServiceRole]:  # noqa: ARG001
     """Return the roles of gunicorn's processes."""
     found: dict[int, ServiceRole] = {}
-    for process in family.walk():
+    for process in family.parents_first():
         above = found.get(process.parent_pid)
         role = _titled_role(process)
         if role:

@@ -6,11 +6,17 @@ parent's command line (a thing that a program which was executed never has by ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from airmem.model.process import Process
-from airmem.model.service import Listeners, ServiceRole
-from airmem.services.family import Family, is_interpreter, runs_code
+from airmem.model.service import ServiceRole
+from airmem.services.family import is_interpreter, runs_code
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airmem.model.process import Process
+    from airmem.model.service import Listeners
+    from airmem.services.family import Family
 
 KINDS = {"multiprocessing.spawn": "worker", "multiprocessing.resource_tracker": "resource-tracker"}
 
@@ -21,7 +27,7 @@ def detect(family: Family, roles: Mapping[int, ServiceRole], listeners: Listener
     Below a component that another detector found they belong to that component.
     """
     found: dict[int, ServiceRole] = {}
-    for process in family.walk():
+    for process in family.parents_first():
         parent = family.parent(process)
         role = "" if process.pid in roles or parent is None else _role(family, process, parent)
         if not role or parent is None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from airmem.model.process import Process
-from airmem.model.service import Listeners, ServiceRole
-from airmem.services.family import Family
+from airmem.model.service import ServiceRole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airmem.model.process import Process
+    from airmem.model.service import Listeners
+    from airmem.services.family import Family
 
 
 def detect(family: Family, roles: Mapping[int, ServiceRole], listeners: Listeners) -> dict[int, ServiceRole]:  # noqa: ARG001
@@ -15,7 +20,7 @@ def detect(family: Family, roles: Mapping[int, ServiceRole], listeners: Listener
         process.pid: ServiceRole(
             service="uvicorn", component="uvicorn", role="parent", start_method=family.start_method(process)
         )
-        for process in family.walk()
+        for process in family.parents_first()
         if _is_uvicorn(family, process) and not (process.is_forked and _is_uvicorn(family, family.parent(process)))
     }
 

@@ -6,11 +6,16 @@ without it every process has the master's command line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from airmem.model.process import Process
-from airmem.model.service import Listeners, ServiceRole
-from airmem.services.family import Family
+from airmem.model.service import ServiceRole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airmem.model.process import Process
+    from airmem.model.service import Listeners
+    from airmem.services.family import Family
 
 ROLES = {"master": "parent", "worker": "worker", "http": "router", "fastrouter": "router", "rawrouter": "router",
          "spooler": "spooler", "mule": "mule", "emperor": "parent", "legion": "helper", "carbon": "helper"}  # fmt: skip
@@ -19,7 +24,7 @@ ROLES = {"master": "parent", "worker": "worker", "http": "router", "fastrouter":
 def detect(family: Family, roles: Mapping[int, ServiceRole], listeners: Listeners) -> dict[int, ServiceRole]:  # noqa: ARG001
     """Return the roles of uWSGI's processes."""
     found: dict[int, ServiceRole] = {}
-    for process in family.walk():
+    for process in family.parents_first():
         is_below = process.parent_pid in found
         role = _titled(process, is_below) or _untitled(family, process, is_below, listeners)
         if role:
