@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:  # noqa: PLR0911  # one lin
         problem.show()
         return problem.exit_code
     except AirmemError as problem:
-        return _say(problem.cause, problem.remedy, problem.exit_status)
+        return _say(problem.cause, problem.remedy, problem.exit_status, problem.lines)
     except BrokenPipeError:
         # The reader of a pipe (head, less) has gone: nothing is wrong, and nothing more can be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -77,10 +77,12 @@ def main(arguments: list[str] | None = None) -> int:  # noqa: PLR0911  # one lin
     return status if isinstance(status, int) else 0
 
 
-def _say(cause: str, remedy: str, status: int) -> int:
+def _say(cause: str, remedy: str, status: int, lines: tuple[str, ...] = ()) -> int:
     from airmem.render.escape import escape  # noqa: PLC0415
 
     click.echo(f"airmem: {escape(cause)}", err=True)
+    for line in lines:
+        click.echo(f"  {escape(line)}", err=True)
     if remedy:
         click.echo(f"  {escape(remedy)}", err=True)
     return status

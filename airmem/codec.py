@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from airmem.model.cgroup import CgroupMemory
     from airmem.model.change import RoleChange, TreeChange
     from airmem.model.lineup import LinedUpMapping
-    from airmem.model.report import Head, ProcessRow, PssReport
+    from airmem.model.report import Head, ProcessRow, PsReport, PssReport, ServiceRow
 
 SCHEMA_VERSION = 1
 
@@ -44,6 +44,46 @@ def encode_pss(report: PssReport) -> Json:
     if report.change is not None:
         document["diff"] = encode_change(report.change)
     return document
+
+
+def encode_report(report: PssReport | PsReport) -> Json:
+    """Return the document of any report."""
+    from airmem.model.report import PsReport  # noqa: PLC0415  # loaded by whoever made the report
+
+    return encode_ps(report) if isinstance(report, PsReport) else encode_pss(report)
+
+
+def encode_ps(report: PsReport) -> Json:
+    """Return the document of `airmem ps` (docs/schema/ps.json)."""
+    return {
+        **encode_head(report.head),
+        "services": [encode_service(row) for row in report.services],
+        "gaps": [fields_of(gap) for gap in report.gaps],
+        "findings": [fields_of(finding) for finding in report.findings],
+    }
+
+
+def encode_service(row: ServiceRow) -> Json:
+    """Return one process of `airmem ps`."""
+    process = row.process
+    return {
+        "service": row.service,
+        "component": row.component,
+        "role": row.role,
+        "pid": process.pid,
+        "parent_pid": process.parent_pid,
+        "start_ticks": process.start_ticks,
+        "depth": row.depth,
+        "title": process.title,
+        "activity": row.activity,
+        "children_count": row.children_count,
+        "started_at_seconds": row.started_at_seconds,
+        "up_seconds": row.up_seconds,
+        "rss_bytes": row.rss_bytes,
+        "start_method": row.start_method,
+        "container_id": row.container_id or None,
+        "state": process.state,
+    }
 
 
 def encode_row(row: ProcessRow) -> Json:

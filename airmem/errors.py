@@ -4,14 +4,18 @@ from __future__ import annotations
 
 
 class AirmemError(Exception):
-    """A failure that is explained to the user; `exit_status` 70 means a fault of airmem itself."""
+    """A failure that is explained to the user; `exit_status` 70 means a fault of airmem itself.
+
+    `lines` are shown between cause and remedy, one below the other: the things to choose from.
+    """
 
     exit_status = 70
 
-    def __init__(self, cause: str, remedy: str = "") -> None:
+    def __init__(self, cause: str, remedy: str = "", lines: tuple[str, ...] = ()) -> None:
         super().__init__(cause)
         self.cause = cause
         self.remedy = remedy
+        self.lines = lines
 
 
 class UsageProblem(AirmemError):

@@ -50,6 +50,16 @@ def format_seconds(duration_seconds: float | None) -> str:
     return " ".join(parts[:2])
 
 
+def format_age(duration_seconds: float | None) -> str:
+    """Return for how long something has been running, in one unit: `45 s`, `19 min`, `26 h`, `3 d`."""
+    if duration_seconds is None:
+        return "?"
+    for name, size, most in (("s", 1, 100), ("min", 60, 100), ("h", 3600, 48)):
+        if duration_seconds < most * size:
+            return f"{int(duration_seconds // size)} {name}"
+    return f"{int(duration_seconds // 86400)} d"
+
+
 def format_ratio(ratio: float | None) -> str:
     """Return a ratio as a multiple with one digit: `3.6x`."""
     return "?" if ratio is None else f"{ratio:.1f}x"

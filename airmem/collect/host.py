@@ -30,6 +30,21 @@ def collect_container_id(reader: KernelReader, pid: int | str) -> str:
     )
 
 
+class ContainerIds:
+    """Looks up the containers of many processes: those in one control group are in one container."""
+
+    def __init__(self, reader: KernelReader) -> None:
+        self._reader = reader
+        self._known: dict[str, str] = {}
+
+    def of(self, pid: int) -> str:
+        """Return the id of the container that a process runs in, or an empty text."""
+        group = _text(self._reader, f"/proc/{pid}/cgroup")
+        if group and group not in self._known:
+            self._known[group] = collect_container_id(self._reader, pid)
+        return self._known.get(group, "")
+
+
 def _text(reader: KernelReader, path: str) -> str:
     try:
         return reader.read(path).decode(errors="surrogateescape").strip()

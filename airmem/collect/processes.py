@@ -95,6 +95,14 @@ def process_exists(pid: int) -> bool:
     return True
 
 
+def own_process_id(reader: KernelReader) -> int | None:
+    """Return airmem's own pid as this /proc counts it, None if it is not there (another namespace, a copy)."""
+    try:
+        return int(reader.link("/proc/self"))
+    except (OSError, ValueError):
+        return None
+
+
 def collect_boot_time(reader: KernelReader) -> int | None:
     """Return when the machine booted, in seconds since 1970, or None."""
     with suppress(OSError):

@@ -2,20 +2,105 @@
 
 from __future__ import annotations
 
-from airmem.collect.users import find_user_id
-from airmem.errors import UsageProblem
+from typing import TYPE_CHECKING
+
+from airmem.errors import ProcessGone, UsageProblem
+
+if TYPE_CHECKING:
+    from airmem.model.process import Process
+    from airmem.questions.survey import Survey
+
+MOST_PID = 1 << 22
+"""No kernel gives higher pids (PID_MAX_LIMIT, include/linux/threads.h)."""
+
+LONGEST_TITLE = 60
+LIST = "List what runs here with: airmem ps"
+COMPONENT_HINT = "Give a pid or a component such as scheduler, celery-worker or gunicorn; list them with: airmem ps"
 
 
 def resolve_target(target: str | None) -> int:
-    """Return the pid that a target means. Errors: UsageProblem."""
-    if target is None or not target.isdecimal() or not 0 < int(target) < 1 << 31:
-        raise UsageProblem(f"{target!r} is no pid", "Give a pid; list processes with: airmem ps")
-    return int(target)
+    """Return the pid that a target means: a pid, a component (its parent process), None (the one tree that there is).
+
+    A pid is only checked for its form. Errors: UsageProblem when it means nothing or several things, ProcessGone when
+    no such component runs.
+    """
+    text = "" if target is None else target.strip()
+    if text.lstrip("+-").isdigit():
+        return _resolve_pid(text)
+    from airmem.collect.source import open_source  # noqa: PLC0415  # a pid needs none of it
+    from airmem.questions.survey import survey_services  # noqa: PLC0415
+
+    if target is None:
+        return _resolve_only_tree(survey_services(open_source()))
+    return _resolve_component(text, survey_services(open_source()))
 
 
 def resolve_user(name: str) -> int:
     """Return the id of a user. Errors: UsageProblem."""
+    from airmem.collect.users import find_user_id  # noqa: PLC0415  # only with --user
+
     user_id = find_user_id(name)
     if user_id is None:
         raise UsageProblem(f"there is no user {name!r} here", "Give a number: inside a container names may be unknown.")
     return user_id
+
+
+def _resolve_pid(text: str) -> int:
+    number = int(text) if text.isascii() and len(text) < 20 else 0
+    if text.startswith("+") or not 0 < number <= MOST_PID:
+        raise UsageProblem(f"{text[:40]!r} is no pid", f"Pids are 1 to {MOST_PID}. {LIST}")
+    return number
+
+
+def _resolve_only_tree(survey: Survey) -> int:
+    roots = [process for process in survey.roots() if process.pid not in survey.own_pids]
+    if len(roots) == 1:
+        return roots[0].pid
+    if not roots:
+        raise UsageProblem("no service that airmem knows runs here", "Give a pid; any process will do.")
+    raise UsageProblem(
+        f"{len(roots)} services run here; say which", "Give a pid or a component.", _candidates(survey, roots)
+    )
+
+
+def _resolve_component(text: str, survey: Survey) -> int:
+    from airmem.services.components import COMPONENTS  # noqa: PLC0415
+
+    name = text.lower().replace("_", "-")
+    heads = [survey.processes[pid] for pid, role in survey.roles.items() if role.role == "parent"]
+    found = [one for one in heads if survey.roles[one.pid].component == name]
+    if not found:
+        found = [one for one in survey.roots() if survey.roles[one.pid].service == name]
+    found = [one for one in found if one.pid not in survey.own_pids] or found  # a task may ask about its own scheduler
+    if len(found) == 1:
+        return found[0].pid
+    if found:
+        cause = f"{len(found)} processes here are {name}; say which"
+        raise UsageProblem(cause, "Give a pid.", _candidates(survey, found))
+    if name in COMPONENTS or name in SERVICES:
+        raise ProcessGone(f"no {name} runs here", f"It would be found as: {COMPONENTS.get(name, name)}. {LIST}")
+    if name in {role.role for role in survey.roles.values()} | {"worker", "parent"}:
+        raise UsageProblem(f"{name} is a role in a component, not a component", COMPONENT_HINT)
+    raise UsageProblem(f"{text[:40]!r} is no pid and no component", _suggestion(name, survey))
+
+
+def _suggestion(name: str, survey: Survey) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    from airmem.services.components import COMPONENTS  # noqa: PLC0415
+
+    known = dict.fromkeys([role.component for role in survey.roles.values()] + [*COMPONENTS])
+    near = get_close_matches(name, [*known], n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(near)}? {COMPONENT_HINT}" if near else COMPONENT_HINT
+
+
+def _candidates(survey: Survey, processes: list[Process]) -> tuple[str, ...]:
+    """Return a line for each candidate: pid, component, title."""
+    width = max(len(survey.roles[one.pid].component) for one in processes)
+    return tuple(
+        f"{one.pid:>7}  {survey.roles[one.pid].component:<{width}}  {one.title[:LONGEST_TITLE]}" for one in processes
+    )
+
+
+SERVICES = ("airflow", "celery")
+"""Services with several components; their names stand for the one tree of theirs that runs."""

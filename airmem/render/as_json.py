@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from airmem.codec import encode_pss
+from airmem.codec import encode_report
 
 if TYPE_CHECKING:
-    from airmem.model.report import PssReport
+    from airmem.model.report import PsReport, PssReport
 
 
-def render(report: PssReport) -> str:
+def render(report: PssReport | PsReport) -> str:
     """Return a report as one line of JSON, without a newline at its end."""
-    return json.dumps(encode_pss(report), ensure_ascii=True, allow_nan=False)
+    return json.dumps(encode_report(report), ensure_ascii=True, allow_nan=False)

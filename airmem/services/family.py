@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from airmem.model.process import Process
 
 
-
 Program: TypeAlias = "tuple[str, tuple[str, ...]]"
 """The name of a program and the words after it: ("airflow", ("scheduler",))."""
 

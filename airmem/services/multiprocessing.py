@@ -59,6 +59,4 @@ def _role(family: Family, process: Process, parent: Process) -> str:
 
 
 def _place(service: str, component: str, role: str, family: Family, process: Process) -> ServiceRole:
-    return ServiceRole(
-        service=service, component=component, role=role, start_method=family.start_method(process)
-    )
+    return ServiceRole(service=service, component=component, role=role, start_method=family.start_method(process))

@@ -1,0 +1,137 @@
+"""What runs here, and in which trees?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airmem.collect import clock
+from airmem.collect.gaps import gap
+from airmem.collect.host import ContainerIds, collect_host
+from airmem.collect.processes import collect_boot_time, hidepid_level
+from airmem.collect.source import open_source
+from airmem.errors import ProcessGone
+from airmem.model.report import Head, PsReport, ServiceRow
+from airmem.questions.survey import survey_services
+from airmem.rules.gaps import advise
+from airmem.services.family import Family, is_interpreter
+from airmem.units import PAGE_BYTES, TICKS_PER_SECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airmem.kernel.reader import KernelReader
+    from airmem.model.gap import Gap
+    from airmem.model.process import Process
+    from airmem.questions.survey import Survey
+
+UNKNOWN_ROLES = ("parent", "child")
+"""What a Python program that no detector knows is, and what descends from it."""
+
+
+def answer_ps(root_pid: int | None = None, *, with_all: bool = False, source: KernelReader | None = None) -> PsReport:
+    """Return the services of this host as trees, or the one tree below `root_pid`.
+
+    `with_all` adds the trees of Python programs that no detector knows. `source` is the running system by default.
+    Errors: ProcessGone when there is no process `root_pid`.
+    """
+    began, taken_at_seconds = clock.monotonic_seconds(), clock.now_seconds()
+    reader = source or open_source()
+    survey = survey_services(reader)
+    roots = _roots(survey, with_all) if root_pid is None else [_one(survey, root_pid)]
+    containers = ContainerIds(reader)
+    boot_time = collect_boot_time(reader)
+    rows = tuple(
+        _row(survey, process, depth, children_count, containers.of(process.pid), boot_time, taken_at_seconds)
+        for process, depth, children_count in _trees(survey, roots)
+    )
+    return PsReport(
+        head=Head(
+            command="ps",
+            taken_at_seconds=taken_at_seconds,
+            took_seconds=clock.monotonic_seconds() - began,
+            host=collect_host(reader),
+        ),
+        services=rows,
+        gaps=advise((*survey.gaps, *_hidden(reader), *_unknown_boot(boot_time))),
+        findings=(),
+    )
+
+
+def _one(survey: Survey, root_pid: int) -> Process:
+    if root_pid not in survey.processes:
+        raise ProcessGone(f"there is no process {root_pid} that can be seen", "List what runs here with: airmem ps")
+    return survey.processes[root_pid]
+
+
+def _roots(survey: Survey, with_all: bool) -> list[Process]:
+    """Return where trees begin: services by age, then with `with_all` other Python programs by age."""
+    roots = survey.roots()
+    if not with_all:
+        return roots
+    python = {
+        pid
+        for pid, process in survey.processes.items()
+        if pid not in survey.roles
+        and pid not in survey.own_pids[:1]
+        and process.arguments
+        and is_interpreter(process.arguments[0])
+    }
+    others = [survey.processes[pid] for pid in python if survey.processes[pid].parent_pid not in python]
+    return roots + sorted(others, key=_age)
+
+
+def _trees(survey: Survey, roots: list[Process]) -> Iterator[tuple[Process, int, int]]:
+    """Yield each process of the trees with its depth and how many children it has; each one once."""
+    family = Family([process for pid, process in survey.processes.items() if pid not in survey.own_pids[:1]])
+    seen: set[int] = set()
+    stack = [(process, 0) for process in reversed(roots)]
+    while stack:
+        process, depth = stack.pop()
+        if process.pid in seen:
+            continue
+        seen.add(process.pid)
+        children = sorted(family.children(process.pid), key=_age, reverse=True)
+        yield process, depth, len(children)
+        stack.extend((child, depth + 1) for child in children)
+
+
+def _age(process: Process) -> tuple[int, int]:
+    return process.start_ticks, process.pid
+
+
+def _row(
+    survey: Survey,
+    process: Process,
+    depth: int,
+    children_count: int,
+    container_id: str,
+    boot_time: int | None,
+    now_seconds: float,
+) -> ServiceRow:
+    role = survey.roles.get(process.pid)
+    started = None if boot_time is None else boot_time + process.start_ticks / TICKS_PER_SECOND
+    return ServiceRow(
+        process=process,
+        service=role.service if role else None,
+        component=role.component if role else None,
+        role=role.role if role else UNKNOWN_ROLES[depth > 0],
+        activity=role.activity if role else "",
+        start_method=role.start_method if role else "fork" if process.is_forked else "exec",
+        depth=depth,
+        children_count=children_count,
+        started_at_seconds=started,
+        up_seconds=None if started is None else max(0.0, now_seconds - started),
+        rss_bytes=process.rss_pages * PAGE_BYTES,
+        container_id=container_id,
+    )
+
+
+def _hidden(reader: KernelReader) -> tuple[Gap, ...]:
+    level = hidepid_level(reader)
+    detail = f"/proc is mounted with hidepid={level}: processes of other users do not show"
+    return (gap(None, "services", "hidepid", detail),) if level else ()
+
+
+def _unknown_boot(boot_time: int | None) -> tuple[Gap, ...]:
+    detail = "/proc/stat does not tell when the machine booted"
+    return () if boot_time is not None else (gap(None, "started_at_seconds", "unreadable", detail),)
