@@ -38,12 +38,9 @@ def answer_ps(root_pid: int | None = None, *, with_all: bool = False, source: Ke
     reader = source or open_source()
     survey = survey_services(reader)
     roots = _roots(survey, with_all) if root_pid is None else [_one(survey, root_pid)]
-    containers = ContainerIds(reader)
     boot_time = collect_boot_time(reader)
-    rows = tuple(
-        _row(survey, process, depth, children_count, containers.of(process.pid), boot_time, taken_at_seconds)
-        for process, depth, children_count in _trees(survey, roots)
-    )
+    make = _RowMaker(survey, ContainerIds(reader), boot_time, taken_at_seconds)
+    services = tuple(make.row(*place) for place in _trees(survey, roots))
     return PsReport(
         head=Head(
             command="ps",
@@ -51,7 +48,7 @@ def answer_ps(root_pid: int | None = None, *, with_all: bool = False, source: Ke
             took_seconds=clock.monotonic_seconds() - began,
             host=collect_host(reader),
         ),
-        services=rows,
+        services=services,
         gaps=advise((*survey.gaps, *_hidden(reader), *_unknown_boot(boot_time))),
         findings=(),
     )
@@ -99,31 +96,33 @@ def _age(process: Process) -> tuple[int, int]:
     return process.start_ticks, process.pid
 
 
-def _row(
-    survey: Survey,
-    process: Process,
-    depth: int,
-    children_count: int,
-    container_id: str,
-    boot_time: int | None,
-    now_seconds: float,
-) -> ServiceRow:
-    role = survey.roles.get(process.pid)
-    started = None if boot_time is None else boot_time + process.start_ticks / TICKS_PER_SECOND
-    return ServiceRow(
-        process=process,
-        service=role.service if role else None,
-        component=role.component if role else None,
-        role=role.role if role else UNKNOWN_ROLES[depth > 0],
-        activity=role.activity if role else "",
-        start_method=role.start_method if role else "fork" if process.is_forked else "exec",
-        depth=depth,
-        children_count=children_count,
-        started_at_seconds=started,
-        up_seconds=None if started is None else max(0.0, now_seconds - started),
-        rss_bytes=process.rss_pages * PAGE_BYTES,
-        container_id=container_id,
-    )
+class _RowMaker:
+    """Knows what all rows need."""
+
+    def __init__(self, survey: Survey, containers: ContainerIds, boot_time: int | None, now_seconds: float) -> None:
+        self._survey = survey
+        self._containers = containers
+        self._boot_time = boot_time
+        self._now_seconds = now_seconds
+
+    def row(self, process: Process, depth: int, children_count: int) -> ServiceRow:
+        """Return the row of one process."""
+        role = self._survey.roles.get(process.pid)
+        started = None if self._boot_time is None else self._boot_time + process.start_ticks / TICKS_PER_SECOND
+        return ServiceRow(
+            process=process,
+            service=role.service if role else None,
+            component=role.component if role else None,
+            role=role.role if role else UNKNOWN_ROLES[depth > 0],
+            activity=role.activity if role else "",
+            start_method=role.start_method if role else "fork" if process.is_forked else "exec",
+            depth=depth,
+            children_count=children_count,
+            started_at_seconds=started,
+            up_seconds=None if started is None else max(0.0, self._now_seconds - started),
+            rss_bytes=process.rss_pages * PAGE_BYTES,
+            container_id=self._containers.of(process.pid),
+        )
 
 
 def _hidden(reader: KernelReader) -> tuple[Gap, ...]:

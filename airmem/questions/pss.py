@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airmem.analysis.totals import sum_tree
 from airmem.collect import clock
+from airmem.collect.sockets import LiveListeners
 from airmem.collect.source import open_source
 from airmem.collect.tree import DEPTHS, collect_tree
 from airmem.model.report import Head, ProcessRow, PssReport
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from airmem.model.gap import Gap
     from airmem.model.lineup import LinedUpMapping
     from airmem.model.selection import Selection
+    from airmem.model.service import Listeners
     from airmem.model.sharing import TreeSharing
     from airmem.model.snapshot import TreeSnapshot
 
@@ -42,9 +44,10 @@ def answer_pss(
     began = clock.monotonic_seconds()
     chosen = "mappings" if with_mappings else "pages" if with_exclusive and depth == "auto" else depth
     with_users = selection is not None and selection.user_id is not None
-    snapshot = collect_tree(open_source(), root_pid, chosen, with_users)
+    source = open_source()
+    snapshot = collect_tree(source, root_pid, chosen, with_users)
     sharing = _sharing(snapshot, with_exclusive)
-    rows = _rows(snapshot, sharing)
+    rows = _rows(snapshot, sharing, LiveListeners(source))
     tree = sum_tree(rows, sharing, snapshot.cgroup, snapshot.remainder, _has_unseen(snapshot))
     return PssReport(
         head=Head(
@@ -74,8 +77,8 @@ def _sharing(snapshot: TreeSnapshot, with_exclusive: bool) -> TreeSharing | None
     return attribute_sharing(snapshot.page_tables, [None, *parents[1:]], with_exclusive)
 
 
-def _rows(snapshot: TreeSnapshot, sharing: TreeSharing | None) -> tuple[ProcessRow, ...]:
-    roles = detect_roles([one.process for one in snapshot.processes])
+def _rows(snapshot: TreeSnapshot, sharing: TreeSharing | None, listeners: Listeners) -> tuple[ProcessRow, ...]:
+    roles = detect_roles([one.process for one in snapshot.processes], listeners)
     rows = []
     for position, one in enumerate(snapshot.processes):
         joined = sharing.by_process[position] if sharing else None

@@ -90,11 +90,9 @@ def _brief(row: ServiceRow, column: Column) -> Cell:
         return str(row.process.pid)
     if column.name == "up_seconds":
         return format_age(row.up_seconds)
-    return (
-        short_title(row.process.arguments) or row.process.title
-        if column.name == "title"
-        else value_of(row, column.name)
-    )
+    if column.name == "title":
+        return row.activity or short_title(row.process.arguments) or row.process.title
+    return value_of(row, column.name)
 
 
 def short_title(arguments: tuple[str, ...]) -> str:

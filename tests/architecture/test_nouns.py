@@ -16,6 +16,7 @@ UNITLESS = {
     "pid": "the kernel's word",
     "flags": "PF_* bits of /proc/PID/stat",
     "inode": "the kernel's word",
+    "depth": "steps below the root of a tree of processes",
     "version": "of a control group's hierarchy: 1 or 2",
 }
 """Numbers without a unit in their name -> why."""
