@@ -1,0 +1,1 @@
+"""airmem against real processes whose truth is known."""

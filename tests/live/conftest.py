@@ -1,0 +1,143 @@
+"""What live tests share: targets, the real airmem as a subprocess, a private Python, and what this place allows."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import airmem
+from tests.live.tree import Target
+
+PROGRAMS = Path(__file__).parent / "programs"
+HEAVY = ("site-packages", "test", "tests", "idlelib", "ensurepip", "tkinter", "lib2to3", "config-*", "__pycache__")
+Start = Callable[..., Target]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start programs of programs/ (or any command with `command=`), and end them after the test."""
+    targets: list[Target] = []
+
+    def run(
+        name: str = "",
+        *arguments: object,
+        python: Sequence[str] = (sys.executable,),
+        command: Sequence[str] = (),
+        **more: Any,
+    ) -> Target:
+        line = [*command] if command else [*python, str(PROGRAMS / f"{name}.py"), *map(str, arguments)]
+        process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **more)
+        targets.append(Target(process))
+        return targets[-1].wait_ready()
+
+    yield run
+    for target in targets:
+        target.stop()
+
+
+def run_airmem(*arguments: object, command: Sequence[str] = (sys.executable, "-m", "airmem"), **more: Any) -> Any:
+    """Run the real command line; no traceback may reach anybody."""
+    line = [*command, *map(str, arguments)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, **more)
+    assert "Traceback" not in done.stderr + done.stdout
+    return done
+
+
+def ask(*arguments: object, **more: Any) -> Any:
+    """Run airmem and return its JSON answer."""
+    done = run_airmem(*arguments, "--format", "json", **more)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def by_pid(answer: Any) -> dict[int, Any]:
+    """Return the processes of an answer by their pid."""
+    return {row["pid"]: row for row in answer["processes"]}
+
+
+@pytest.fixture
+def page_frames() -> None:
+    """Skip where page frame numbers are hidden or may not be counted."""
+    try:
+        with open("/proc/kpagecount", "rb") as counts, open("/proc/kpageflags", "rb") as flags:
+            counts.read(8), flags.read(8)
+    except OSError as problem:
+        pytest.skip(f"needs CAP_SYS_ADMIN in the first user namespace, to read {problem.filename}: {problem.strerror}")
+
+
+@pytest.fixture
+def superuser() -> None:
+    """Skip where other users' processes cannot be started."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("needs root and setpriv (util-linux), to run programs as another user")
+
+
+@pytest.fixture(scope="session")
+def private_python(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return the command of a private copy of this interpreter, with its libraries, loader and standard library.
+
+    A tree that it runs shares no page of a file with airmem, which maps its own libpython while it looks and so
+    would change the PSS that it measures. Every user can read it.
+    """
+    folder = tmp_path_factory.mktemp("python")
+    for part in (folder, *folder.parents[:2]):
+        part.chmod(0o755)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    light = shutil.ignore_patterns(*HEAVY)
+    shutil.copytree(sysconfig.get_path("stdlib"), folder / "lib" / version, ignore=light)
+    libraries = _libraries(sys.executable)
+    for module in (folder / "lib" / version / "lib-dynload").glob("*.so"):
+        libraries |= _libraries(str(module))
+    for path in libraries:
+        shutil.copy(path, folder / "lib")
+    shutil.copy(os.path.realpath(sys.executable), folder / "python")
+    loader = next((folder / "lib" / Path(path).name for path in libraries if Path(path).name.startswith("ld-")), None)
+    variables = ["env", "-i", f"PYTHONHOME={folder}", "LC_ALL=C", "PYTHONDONTWRITEBYTECODE=1"]
+    python = [str(loader), "--library-path", str(folder / "lib"), str(folder / "python")]
+    if loader is None or subprocess.run([*variables, *python, "-c", "pass"], check=False).returncode:
+        pytest.skip("needs an interpreter that runs from a copy of itself and its libraries")
+    return [*variables, *python]
+
+
+@pytest.fixture(scope="session")
+def private_airmem(private_python: list[str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return the command of airmem and click, without anything else installed, in a private Python."""
+    folder = tmp_path_factory.mktemp("airmem")
+    folder.chmod(0o755)
+    for module in (airmem, click):
+        source = Path(str(module.__file__)).parent
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+    return [private_python[0], private_python[1], f"PYTHONPATH={folder}", *private_python[2:], "-m", "airmem"]
+
+
+def _libraries(path: str) -> set[str]:
+    """Return the shared libraries that the dynamic loader would map for a program, itself included."""
+    listing = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
+    words = [word for line in listing.splitlines() for word in line.split()]
+    return {os.path.realpath(word) if "ld-" in word else word for word in words if word.startswith("/")}
+
+
+@pytest.fixture
+def hugepages() -> Iterator[None]:
+    """Reserve some 2 MiB pages for hugetlb, and give them back."""
+    path = "/proc/sys/vm/nr_hugepages"
+    try:
+        before = int(Path(path).read_text())
+        Path(path).write_text(str(before + 4))
+    except OSError as problem:
+        pytest.skip(f"needs root, to reserve huge pages in {path}: {problem.strerror}")
+    if int(Path(path).read_text()) < before + 4:
+        Path(path).write_text(str(before))
+        pytest.skip("needs 8 MiB of unfragmented memory for huge pages")
+    yield
+    Path(path).write_text(str(before))
