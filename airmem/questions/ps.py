@@ -19,7 +19,7 @@ from airmem.units import PAGE_BYTES, TICKS_PER_SECOND
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airmem.kernel.reader import KernelReader
+    from airmem.collect.source import Source
     from airmem.model.gap import Gap
     from airmem.model.process import Process
     from airmem.questions.survey import Survey
@@ -28,7 +28,7 @@ UNKNOWN_ROLES = ("parent", "child")
 """What a Python program that no detector knows is, and what descends from it."""
 
 
-def answer_ps(root_pid: int | None = None, *, with_all: bool = False, source: KernelReader | None = None) -> PsReport:
+def answer_ps(root_pid: int | None = None, *, with_all: bool = False, source: Source | None = None) -> PsReport:
     """Return the services of this host as trees, or the one tree below `root_pid`.
 
     `with_all` adds the trees of Python programs that no detector knows. `source` is the running system by default.
@@ -125,7 +125,7 @@ class _RowMaker:
         )
 
 
-def _hidden(reader: KernelReader) -> tuple[Gap, ...]:
+def _hidden(reader: Source) -> tuple[Gap, ...]:
     level = hidepid_level(reader)
     detail = f"/proc is mounted with hidepid={level}: processes of other users do not show"
     return (gap(None, "services", "hidepid", detail),) if level else ()

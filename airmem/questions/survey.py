@@ -10,7 +10,7 @@ from airmem.collect.sockets import LiveListeners
 from airmem.services.detect import detect_roles
 
 if TYPE_CHECKING:
-    from airmem.kernel.reader import KernelReader
+    from airmem.collect.source import Source
     from airmem.model.gap import Gap
     from airmem.model.process import Process
     from airmem.model.service import ServiceRole
@@ -34,7 +34,7 @@ class Survey:
         return sorted(tops, key=lambda process: (process.start_ticks, process.pid))
 
 
-def survey_services(source: KernelReader) -> Survey:
+def survey_services(source: Source) -> Survey:
     """Look at every command line and name what is known. airmem itself has no role."""
     processes = collect_processes(source, with_arguments=True)
     listeners = LiveListeners(source)

@@ -25,7 +25,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
-SUITES = {"bullseye": ("bullseye-security",), "bookworm": ("bookworm-security",), "trixie": ("trixie-security",), "sid": ()}
+SUITES = {
+    "bullseye": ("bullseye-security",),
+    "bookworm": ("bookworm-security",),
+    "trixie": ("trixie-security",),
+    "sid": (),
+}
 ROOT_SUITE = "bookworm"
 ROOT_PACKAGES = (
     "busybox-static libc6 libgcc-s1 libstdc++6 zlib1g libexpat1 libffi8 libssl3 libbz2-1.0 liblzma5 libuuid1"
@@ -121,7 +126,9 @@ def build_kernel(suite: Suite, work: Path) -> tuple[str, Path, Path]:
     folder = work / version
     image, archive = folder / "vmlinuz", folder / "part.cpio.gz"
     if not image.exists():
-        parts = re.findall(r"Depends: (linux-(?:base|binary|modules)-\d\S+)", suite.apt("apt-cache", "depends", package))
+        parts = re.findall(
+            r"Depends: (linux-(?:base|binary|modules)-\d\S+)", suite.apt("apt-cache", "depends", package)
+        )
         suite.unpack([package, *parts], folder / "package")
         next((folder / "package").rglob("vmlinuz-*")).rename(image)
         next((folder / "package").rglob("config-*")).rename(folder / "config")

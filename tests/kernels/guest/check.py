@@ -102,7 +102,9 @@ def pages_are_exact(target):
         assert process["depth"] == "pages", f"{pid}: {process['depth']}"
         sharing = process["sharing"]
         parts = process["uss_bytes"] + sum(sharing[one] for one in ("parent_bytes", "siblings_bytes", "outside_bytes"))
-        assert parts == process["rss_bytes"] == account["Rss"], f"{pid}: {parts} {process['rss_bytes']} {account['Rss']}"
+        assert parts == process["rss_bytes"] == account["Rss"], (
+            f"{pid}: {parts} {process['rss_bytes']} {account['Rss']}"
+        )
         uss = account["Private_Clean"] + account["Private_Dirty"]
         assert process["uss_bytes"] == uss, f"{pid}: USS {process['uss_bytes']} is not {uss}"
         worst = max(worst, abs(process["pss_bytes"] - account["Pss"]))
@@ -126,7 +128,9 @@ def other_user_is_bounded(name, target):
         assert [gap["reason"] for gap in document["gaps"] if gap["pid"] == pid] == ["other_user"], document["gaps"]
     assert document["tree"]["is_lower_bound"], "a lower bound"
     bound = document["tree"]["unreadable_bound_bytes"]
-    true = sum(rows(read(f"/proc/{pid}/smaps_rollup"))[key] for pid in target.living for key in ("Pss_Anon", "Pss_Shmem"))
+    true = sum(
+        rows(read(f"/proc/{pid}/smaps_rollup"))[key] for pid in target.living for key in ("Pss_Anon", "Pss_Shmem")
+    )
     assert bound is not None, f"no bound: {[gap['detail'] for gap in document['gaps'] if gap['pid'] is None]}"
     assert abs(bound - true) < 2 << 20, f"bound {bound}, true {true}"
 
@@ -141,7 +145,10 @@ def cgroup_is_exact(name, uid, target, version, limit):
         true = {"anon": stat["anon"], "file": stat["file"], "shmem": stat["shmem"], "slab": stat.get("slab")}
         inactive = stat["inactive_file"]
     else:
-        usage, oom = int(read(f"{folder}/memory.usage_in_bytes")), world.pairs(f"{folder}/memory.oom_control")["oom_kill"]
+        usage, oom = (
+            int(read(f"{folder}/memory.usage_in_bytes")),
+            world.pairs(f"{folder}/memory.oom_control")["oom_kill"],
+        )
         true = {"anon": stat["total_rss"], "file": stat["total_cache"], "shmem": stat["total_shmem"], "slab": None}
         inactive = stat["total_inactive_file"]
     true |= {"usage": usage, "working_set": max(0, usage - inactive), "limit": limit}
