@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 from airmem._version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airmem.model.cgroup import CgroupMemory
     from airmem.model.change import RoleChange, TreeChange
     from airmem.model.lineup import LinedUpMapping
-    from airmem.model.report import Head, ProcessRow, PsReport, PssReport, ServiceRow
+    from airmem.model.report import Head, ProcessRow, PssReport
+    from airmem.model.services import PsReport, ServiceRow
 
 SCHEMA_VERSION = 1
 
@@ -47,10 +50,9 @@ def encode_pss(report: PssReport) -> Json:
 
 
 def encode_report(report: PssReport | PsReport) -> Json:
-    """Return the document of any report."""
-    from airmem.model.report import PsReport  # noqa: PLC0415  # loaded by whoever made the report
-
-    return encode_ps(report) if isinstance(report, PsReport) else encode_pss(report)
+    """Return the document of any answer, by its command."""
+    encode: Callable[[Any], Json] = {"ps": encode_ps, "pss": encode_pss}[report.head.command]
+    return encode(report)
 
 
 def encode_ps(report: PsReport) -> Json:

@@ -14,18 +14,50 @@ HINTS = ("pass", "pwd", "secret", "token", "key", "auth", "cred", "cookie", "jwt
 """Every rule below needs one of these, in lower case; most command lines have none and are not looked at again."""
 
 SECRET_WORDS = frozenset(
-    "auth authorization cookie cookies credential credentials creds dsn jwt pass passwd passwords pwd secrets token "
-    "tokens".split()
+    [
+        "auth",
+        "authorization",
+        "cookie",
+        "cookies",
+        "credential",
+        "credentials",
+        "creds",
+        "dsn",
+        "jwt",
+        "pass",
+        "passwd",
+        "passwords",
+        "pwd",
+        "secrets",
+        "token",
+        "tokens",
+    ]
 )
 SECRET_ENDS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey", "secretkey", "privatekey")
 SECRET_PAIRS = frozenset(
-    "api-key access-key account-key secret-key private-key fernet-key signing-key encryption-key master-key shared-key "
-    "auth-key license-key alchemy-conn secret-id".split()
+    [
+        "api-key",
+        "access-key",
+        "account-key",
+        "secret-key",
+        "private-key",
+        "fernet-key",
+        "signing-key",
+        "encryption-key",
+        "master-key",
+        "shared-key",
+        "auth-key",
+        "license-key",
+        "alchemy-conn",
+        "secret-id",
+    ]
 )
-COUNTED = frozenset("max min num number total count limit per batch input output new".split())
+COUNTED = frozenset(
+    ["max", "min", "num", "number", "total", "count", "limit", "per", "batch", "input", "output", "new"]
+)
 """`--max-new-tokens 100` is a number of tokens."""
 
-VALUE_WORDS = frozenset("value string text plain base64 b64 default".split())
+VALUE_WORDS = frozenset(["value", "string", "text", "plain", "base64", "b64", "default"])
 """`--password-value x`: these may stand after the word; any other (`--password-file`) makes it something else."""
 
 TAIL_OPTION = "--json-string"

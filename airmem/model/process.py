@@ -9,14 +9,6 @@ FORKED_WITHOUT_EXEC = 0x00000040
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessKey:
-    """A process for all time: pids are reused, a pid with its start time (clock ticks after boot) is not."""
-
-    pid: int
-    start_ticks: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
     """One process, from /proc/PID/stat and /proc/PID/cmdline (proc(5)).
 
@@ -36,9 +28,9 @@ class Process:
     arguments: tuple[str, ...] = ()
 
     @property
-    def key(self) -> ProcessKey:
-        """What identifies this process although its pid may be reused."""
-        return ProcessKey(pid=self.pid, start_ticks=self.start_ticks)
+    def key(self) -> tuple[int, int]:
+        """What identifies this process for all time, though its pid may be reused: (pid, start in clock ticks)."""
+        return self.pid, self.start_ticks
 
     @property
     def title(self) -> str:

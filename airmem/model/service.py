@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from airmem.model.process import Process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +18,3 @@ class ServiceRole:
     role: str
     start_method: str
     activity: str = ""
-
-
-class Listeners(Protocol):
-    """Tells on which TCP ports a process listens; handed to detectors, which ask only about processes alike."""
-
-    def ports(self, process: Process) -> tuple[int, ...] | None:
-        """Return the ports, ascending; empty if it listens on none, None if that cannot be read."""

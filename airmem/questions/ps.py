@@ -10,7 +10,8 @@ from airmem.collect.host import ContainerIds, collect_host
 from airmem.collect.processes import collect_boot_time, hidepid_level
 from airmem.collect.source import open_source
 from airmem.errors import ProcessGone
-from airmem.model.report import Head, PsReport, ServiceRow
+from airmem.model.report import Head
+from airmem.model.services import PsReport, ServiceRow
 from airmem.questions.survey import survey_services
 from airmem.rules.gaps import advise
 from airmem.services.family import Family, is_interpreter

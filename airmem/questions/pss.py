@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from airmem.model.change import TreeChange
     from airmem.model.gap import Gap
     from airmem.model.lineup import LinedUpMapping
+    from airmem.model.listeners import Listeners
     from airmem.model.selection import Selection
-    from airmem.model.service import Listeners
     from airmem.model.sharing import TreeSharing
     from airmem.model.snapshot import TreeSnapshot
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from airmem.codec import encode_report
 
 if TYPE_CHECKING:
-    from airmem.model.report import PsReport, PssReport
+    from airmem.model.report import PssReport
+    from airmem.model.services import PsReport
 
 
 def render(report: PssReport | PsReport) -> str:

@@ -16,8 +16,8 @@ from airmem.services.airflow_titles import Place, read_title
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airmem.model.listeners import Listeners
     from airmem.model.process import Process
-    from airmem.model.service import Listeners
     from airmem.services.family import Family
 
 COMMANDS = frozenset(

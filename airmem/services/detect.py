@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airmem.model.listeners import Listeners
     from airmem.model.process import Process
-    from airmem.model.service import Listeners, ServiceRole
+    from airmem.model.service import ServiceRole
     from airmem.services.family import Family
 
 DETECTORS: dict[str, tuple[str, ...]] = {

@@ -9,8 +9,8 @@ from airmem.model.service import ServiceRole
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airmem.model.listeners import Listeners
     from airmem.model.process import Process
-    from airmem.model.service import Listeners
     from airmem.services.family import Family
 
 

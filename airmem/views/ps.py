@@ -9,7 +9,7 @@ from airmem.views.document import Column, Document, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
 
 if TYPE_CHECKING:
-    from airmem.model.report import PsReport, ServiceRow
+    from airmem.model.services import PsReport, ServiceRow
     from airmem.views.document import Block, Cell
 
 SHORT_ID = 12

@@ -36,13 +36,19 @@ HIDDEN = "[redacted]"
         (("celery", "-b", "redis://:hunter2@host:6379/0"), ("celery", "-b", f"redis://{HIDDEN}@host:6379/0")),
         (("x", "postgresql://u:hun/t@er2@host/db"), ("x", f"postgresql://{HIDDEN}@host/db")),
         (("git", "clone", "https://hunter2hunter2hunter2@host/x"), ("git", "clone", f"https://{HIDDEN}@host/x")),
-        (("tool", "--conf", '{"password": "hunter2 x", "n": 1}'), ("tool", "--conf", f'{{"password": {HIDDEN}, "n": 1}}')),
+        (
+            ("tool", "--conf", '{"password": "hunter2 x", "n": 1}'),
+            ("tool", "--conf", f'{{"password": {HIDDEN}, "n": 1}}'),
+        ),
         (("curl", "https://host/?token=hunter2&x=1"), ("curl", f"https://host/?token={HIDDEN}&x=1")),
         (("python", "-c", "login(password='hunter2')"), ("python", "-c", f"login(password={HIDDEN})")),
         (("tool", JWT), ("tool", HIDDEN)),
         (("tool", "--x=" + JWT), ("tool", f"--x={HIDDEN}")),
         (("tool", "ghp_abcdefghijklmnopqrstuv"), ("tool", HIDDEN)),
-        (("python", "-m", "m", "--json-string", '{"a": "hunter2"}', "z"), ("python", "-m", "m", "--json-string", HIDDEN)),
+        (
+            ("python", "-m", "m", "--json-string", '{"a": "hunter2"}', "z"),
+            ("python", "-m", "m", "--json-string", HIDDEN),
+        ),
         (("python", "-m", "m", '--json-string={"a": 1}'), ("python", "-m", "m", "--json-string", HIDDEN)),
         (("tool", "--json", '{"a": "hunter2"}'), ("tool", "--json", HIDDEN)),
         (("tool --password hunter2 -v",), (f"tool --password {HIDDEN} -v",)),
@@ -96,7 +102,24 @@ def test_any_bytes_are_a_command_line(raw):
     assert all(isinstance(one, str) for one in parse_cmdline(raw))
 
 
-PIECES = ["--password", "=", ":", "://", "@", "eyJ", "Bearer ", '"', "'", "\\", " ", "token", "--json-string", "\0", "a", "é"]
+PIECES = [
+    "--password",
+    "=",
+    ":",
+    "://",
+    "@",
+    "eyJ",
+    "Bearer ",
+    '"',
+    "'",
+    "\\",
+    " ",
+    "token",
+    "--json-string",
+    "\0",
+    "a",
+    "é",
+]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=30))
@@ -104,12 +127,17 @@ def test_any_mixture_of_what_the_rules_look_for_is_read(pieces):
     parse_cmdline("".join(pieces).encode())
 
 
-@given(st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=8), st.sampled_from(["--token", "--db-password"]))
+@given(
+    st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=8),
+    st.sampled_from(["--token", "--db-password"]),
+)
 def test_whatever_follows_a_secret_option_is_gone(secret, option):
     assert secret not in redact(("program", option, secret))
 
 
-@pytest.mark.parametrize("piece", ["a", "eyJ", "://a:", "@://a:", "password", "password=", "--token ", "Bearer  ", "a\0", "x:", '"', "A"])
+@pytest.mark.parametrize(
+    "piece", ["a", "eyJ", "://a:", "@://a:", "password", "password=", "--token ", "Bearer  ", "a\0", "x:", '"', "A"]
+)
 def test_64_kib_of_anything_take_little_time(piece):
     raw = ("key@" + piece * READ_BYTES).encode()[:READ_BYTES]
     began = time.process_time()

@@ -1,0 +1,47 @@
+"""The answer to "what runs here?".
+
+Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airmem.model.finding import Finding
+    from airmem.model.gap import Gap
+    from airmem.model.process import Process
+    from airmem.model.report import Head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class ServiceRow:
+    """One process of a service, or with `--all` of another Python program: then `service` and `component` are None.
+
+    `depth` counts from the tree's root, 0. `started_at_seconds` are since 1970, None where the boot time is unknown.
+    `rss_bytes` is the kernel's own counter (stat), which lags by some pages. `container_id` is empty outside one.
+    """
+
+    process: Process
+    service: str | None
+    component: str | None
+    role: str
+    activity: str
+    start_method: str
+    depth: int
+    children_count: int
+    started_at_seconds: float | None
+    up_seconds: float | None
+    rss_bytes: int
+    container_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class PsReport:
+    """The answer to "what runs here?": trees one after the other, parents before their children."""
+
+    head: Head
+    services: tuple[ServiceRow, ...]
+    gaps: tuple[Gap, ...]
+    findings: tuple[Finding, ...]
