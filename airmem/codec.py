@@ -51,8 +51,8 @@ def encode_pss(report: PssReport) -> Json:
 
 def encode_report(report: PssReport | PsReport) -> Json:
     """Return the document of any answer, by its command."""
-    encode: Callable[[Any], Json] = {"ps": encode_ps, "pss": encode_pss}[report.head.command]
-    return encode(report)
+    encoders: dict[str, Callable[[Any], Json]] = {"ps": encode_ps, "pss": encode_pss}
+    return encoders[report.head.command](report)
 
 
 def encode_ps(report: PsReport) -> Json:

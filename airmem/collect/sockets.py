@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from airmem.collect.access import explain_denial
 from airmem.collect.gaps import gap
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ class LiveListeners:
             with self._reader.process(process.pid) as files:
                 return _ports(files)
         except PermissionError:
+            from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
+
             reason, detail = explain_denial(self._reader, process.pid)
             self.gaps.append(gap(process.pid, "role", reason, f"whether it listens on a port is hidden: {detail}"))
         except (FileNotFoundError, ProcessLookupError):

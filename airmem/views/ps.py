@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airmem.units import format_age
 from airmem.views.document import Column, Document, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
+from airmem.views.title import short_title
 
 if TYPE_CHECKING:
     from airmem.model.services import PsReport, ServiceRow
@@ -91,17 +92,8 @@ def _brief(row: ServiceRow, column: Column) -> Cell:
     if column.name == "up_seconds":
         return format_age(row.up_seconds)
     if column.name == "title":
-        return row.activity or short_title(row.process.arguments) or row.process.title
+        return row.activity or short_title(row.process)
     return value_of(row, column.name)
-
-
-def short_title(arguments: tuple[str, ...]) -> str:
-    """Return a command line as people know it: the program and its script without their folders."""
-    if len(arguments) < 2:
-        return "".join(arguments)
-    first, second, *rest = arguments
-    program = first.rpartition("/")[2]
-    return " ".join((program, second.rpartition("/")[2] if second.startswith("/") else second, *rest))
 
 
 def name_of(row: ServiceRow) -> str:

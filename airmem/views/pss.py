@@ -9,6 +9,7 @@ from airmem.views.change import view_change
 from airmem.views.document import Cell, Column, Document, Facts, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
 from airmem.views.lineup import view_lineup
+from airmem.views.title import short_title
 
 if TYPE_CHECKING:
     from airmem.model.cgroup import CgroupMemory
@@ -100,7 +101,7 @@ def _processes(report: PssReport, names: tuple[str, ...], verbose: bool, before:
         if mixed:
             cells.append(row.depth)
         style = "strong" if before is not None and cells[2 + len(names)] not in (0, None) else ""
-        rows.append(Row(cells=(*cells, row.process.title), style=style))
+        rows.append(Row(cells=(*cells, short_title(row.process)), style=style))
     return Table(name="processes", columns=tuple(columns), rows=tuple(rows))
 
 

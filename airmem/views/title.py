@@ -1,0 +1,17 @@
+"""Command lines as people know them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airmem.model.process import Process
+
+
+def short_title(process: Process) -> str:
+    """Return the program and its script without their folders; what has no arguments by its name in brackets."""
+    if len(process.arguments) < 2:
+        return process.title
+    first, second, *rest = process.arguments
+    script = second.rpartition("/")[2] if second.startswith("/") else second
+    return " ".join((first.rpartition("/")[2], script, *rest))
