@@ -1,11 +1,14 @@
-"""How much memory a process maps, by the kernel's own count."""
+"""How much memory a process maps, by the kernel's own count.
+
+Compared and printed by nobody: a generated __eq__ and __repr__ would cost start-up time.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MemoryAccount:
     """The bytes of one process, from smaps_rollup, smaps or status (Documentation/filesystems/proc.rst).
 

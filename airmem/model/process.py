@@ -1,4 +1,7 @@
-"""A process as the kernel names it."""
+"""A process as the kernel names it.
+
+Compared and printed by nobody: a generated __eq__ and __repr__ would cost start-up time.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ KERNEL_THREAD = 0x00200000
 FORKED_WITHOUT_EXEC = 0x00000040
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Process:
     """One process, from /proc/PID/stat and /proc/PID/cmdline (proc(5)).
 

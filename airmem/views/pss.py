@@ -48,6 +48,14 @@ BYTES = {
     "swap_bytes": ("SWAP", "swapped out"),
     "swap_pss_bytes": ("SWAPPSS", "swapped out, shared pages divided"),
 }
+IDENTITY = {
+    "pid": "process id, as seen from here",
+    "parent_pid": "its parent's process id",
+    "start_ticks": "when it started, in clock ticks after boot: with the pid, its identity",
+    "depth": "how this process was read",
+    "role": "parent, worker, or the service's own word",
+    "component": "the part of a service: scheduler, celery-worker ...; empty in a tree that nobody knows",
+}
 SHARING = ("parent_bytes", "siblings_bytes", "outside_bytes")
 BRIEF = ("rss_bytes", "pss_bytes", "uss_bytes")
 KINDS = ("pss_anon_bytes", "pss_file_bytes", "pss_shmem_bytes")
@@ -78,7 +86,19 @@ def view_table(report: PssReport) -> Table:
     """Return the whole table for programs: the mappings if they were asked for, else the processes."""
     if report.lineup is not None:
         return view_lineup(report.lineup, verbose=True, top_count=len(report.lineup) or 1)
-    return _processes(report, tuple(BYTES), True, None)
+    columns = (*(_column_of(name) for name in IDENTITY), *(_column(name) for name in BYTES), TITLE)
+    rows = [
+        Row(
+            cells=(
+                *(row.process.pid, row.process.parent_pid, row.process.start_ticks),
+                *(row.depth, row.role, row.component),
+                *(value_of(row, name) for name in BYTES),
+                row.process.title,
+            )
+        )
+        for row in report.processes
+    ]
+    return Table(name="processes", columns=columns, rows=tuple(rows))
 
 
 def _lineup(report: PssReport, verbose: bool, top_count: int | None) -> list[Table]:
@@ -95,13 +115,11 @@ def _processes(report: PssReport, names: tuple[str, ...], verbose: bool, before:
     columns += [CHANGE] * (before is not None) + [DEPTH] * mixed + [TITLE]
     rows = []
     for row in report.processes:
-        cells: list[Cell] = [row.role, str(row.process.pid), *(value_of(row, name) for name in names)]
-        if before is not None:
-            cells.append(_change(row, before))
-        if mixed:
-            cells.append(row.depth)
-        style = "strong" if before is not None and cells[2 + len(names)] not in (0, None) else ""
-        rows.append(Row(cells=(*cells, short_title(row.process)), style=style))
+        change = [] if before is None else [_change(row, before)]
+        depth = [row.depth] * mixed
+        values = [value_of(row, name) for name in names]
+        cells = (row.role, str(row.process.pid), *values, *change, *depth, short_title(row.process))
+        rows.append(Row(cells=cells, style="strong" if any(change) else ""))
     return Table(name="processes", columns=tuple(columns), rows=tuple(rows))
 
 
@@ -111,6 +129,10 @@ def value_of(row: ProcessRow, name: str) -> int | None:
         return None if row.sharing is None else int(getattr(row.sharing, name))
     value: int | None = getattr(row.account, name)
     return value
+
+
+def _column_of(name: str) -> Column:
+    return Column(name=name, header=name.upper(), kind="text", meaning=IDENTITY[name])
 
 
 def _column(name: str) -> Column:
