@@ -21,7 +21,13 @@ from pathlib import Path
 PROGRAM = Path(__file__).parents[1] / "live" / "programs" / "service.py"
 BIN = Path(sys.executable).parent
 PSUTIL_LOOP = "import psutil, sys; [psutil.Process(int(pid)).memory_full_info() for pid in sys.argv[1:]]"
-ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "TERM": "xterm-256color", "COLUMNS": "120"}
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+    "OPENBLAS_NUM_THREADS": "1",
+    "TERM": "xterm-256color",
+    "COLUMNS": "120",
+}
+"""No PYTHONDONTWRITEBYTECODE: the round that warms up compiles what an installation would have compiled."""
 HEAP_MB = 200
 
 
