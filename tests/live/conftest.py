@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,26 @@ import airmem
 from tests.live.tree import Target
 
 PROGRAMS = Path(__file__).parent / "programs"
-HEAVY = ("site-packages", "test", "tests", "idlelib", "ensurepip", "tkinter", "lib2to3", "config-*", "__pycache__")
+HEAVY = ("site-packages", "test", "tests", "idlelib", "ensurepip", "tkinter", "lib2to3", "config-*")
 Start = Callable[..., Target]
 
 
+@pytest.fixture(scope="session")
+def public_folder() -> Iterator[Path]:
+    """A folder that every user can read."""
+    with tempfile.TemporaryDirectory(prefix="airmem-tests-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def programs(public_folder: Path) -> Path:
+    """The target programs, where every user can run them."""
+    return Path(shutil.copytree(PROGRAMS, public_folder / "programs"))
+
+
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(programs: Path) -> Iterator[Start]:
     """Start programs of programs/ (or any command with `command=`), and end them after the test."""
     targets: list[Target] = []
 
@@ -35,7 +51,7 @@ def start() -> Iterator[Start]:
         command: Sequence[str] = (),
         **more: Any,
     ) -> Target:
-        line = [*command] if command else [*python, str(PROGRAMS / f"{name}.py"), *map(str, arguments)]
+        line = [*command] if command else [*python, str(programs / f"{name}.py"), *map(str, arguments)]
         process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **more)
         targets.append(Target(process))
         return targets[-1].wait_ready()
@@ -53,10 +69,10 @@ def run_airmem(*arguments: object, command: Sequence[str] = (sys.executable, "-m
     return done
 
 
-def ask(*arguments: object, **more: Any) -> Any:
-    """Run airmem and return its JSON answer."""
+def ask(*arguments: object, status: int = 0, **more: Any) -> Any:
+    """Run airmem, which must end with this status, and return its JSON answer."""
     done = run_airmem(*arguments, "--format", "json", **more)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return json.loads(done.stdout)
 
 
@@ -83,15 +99,13 @@ def superuser() -> None:
 
 
 @pytest.fixture(scope="session")
-def private_python(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def private_python(public_folder: Path) -> list[str]:
     """Return the command of a private copy of this interpreter, with its libraries, loader and standard library.
 
     A tree that it runs shares no page of a file with airmem, which maps its own libpython while it looks and so
     would change the PSS that it measures. Every user can read it.
     """
-    folder = tmp_path_factory.mktemp("python")
-    for part in (folder, *folder.parents[:2]):
-        part.chmod(0o755)
+    folder = public_folder / "python"
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     light = shutil.ignore_patterns(*HEAVY)
     shutil.copytree(sysconfig.get_path("stdlib"), folder / "lib" / version, ignore=light)
@@ -110,13 +124,13 @@ def private_python(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def private_airmem(private_python: list[str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def private_airmem(private_python: list[str], public_folder: Path) -> list[str]:
     """Return the command of airmem and click, without anything else installed, in a private Python."""
-    folder = tmp_path_factory.mktemp("airmem")
-    folder.chmod(0o755)
+    folder = public_folder / "airmem"
     for module in (airmem, click):
         source = Path(str(module.__file__)).parent
         shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+    compileall.compile_dir(folder, quiet=1)
     return [private_python[0], private_python[1], f"PYTHONPATH={folder}", *private_python[2:], "-m", "airmem"]
 
 
