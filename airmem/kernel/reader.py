@@ -94,8 +94,11 @@ class ProcessFiles:
             os.close(folder)
 
     def owner_uid(self) -> int:
-        """Return who owns the folder: root when the process is not dumpable (ptrace(2))."""
-        return os.fstat(self._folder).st_uid
+        """Return who owns the process's files: root when it is not dumpable (proc(5)), whoever runs it.
+
+        The folder itself would not tell: it always belongs to the effective user (task_dump_owner, fs/proc/base.c).
+        """
+        return os.stat("status", dir_fd=self._folder).st_uid
 
     def read_words(self, name: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
         """Fill `target` with the 8-byte words of each run (first word, count), one run after the other.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Credentials:
     """Who a process is and how it was made readable, from /proc/PID/status and the owner of /proc/PID.
 
-    User ids are real, effective, saved, file-system (proc(5)). `owner_uid` owns the /proc/PID folder: root's for a
+    User ids are real, effective, saved, file-system (proc(5)). `owner_uid` owns the files in /proc/PID: root's for a
     process that is not dumpable, whoever runs it (ptrace(2), PR_SET_DUMPABLE). Capabilities are bit masks.
     """
 
