@@ -144,9 +144,12 @@ def test_a_poor_user_reads_its_own_tree(poor_tree: Any, private_airmem: list[str
 
 
 def test_one_that_is_not_dumpable_is_denied(poor_tree: Any, private_airmem: list[str]) -> None:
-    done = run_airmem("pss", poor_tree.truth["hidden"], command=[*POOR, *private_airmem])
+    hidden = poor_tree.truth["hidden"]
+    done = run_airmem("pss", hidden, command=[*POOR, *private_airmem])
     assert done.returncode == 4
-    assert "dumpable" in done.stderr
+    assert "is not dumpable" in done.stderr
+    answer = ask("pss", hidden, status=4, command=[*POOR, *private_airmem])
+    assert reasons(answer)[hidden, "pss_bytes"] == "not_dumpable"
 
 
 @pytest.fixture
