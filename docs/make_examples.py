@@ -1,10 +1,10 @@
 """Make docs/examples: what the pages show is what these commands printed.
 
     python docs/make_examples.py            write the examples
-    python docs/make_examples.py --check    write nothing; fail where a stored example no longer has the shape of real output
+    python docs/make_examples.py --check    write nothing; fail where a stored example lacks words of real output
 
-It starts `airmem demo` for each scenario and ends what it started. As root it shows all that airmem can; without, the
-examples show gaps. Needs airmem on PATH, or beside the Python that runs this.
+It starts `airmem demo` for each scenario and ends what it started. As root it shows all that airmem can, with the demo
+in a control group of its own; otherwise the examples show gaps. It runs the airmem of the Python that runs it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import re
-import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,119 +28,198 @@ from typing import Any
 DOCS = Path(__file__).parent
 EXAMPLES = DOCS / "examples"
 SCHEMAS = DOCS / "schema"
-WIDTH = 110
 PATIENCE_SECONDS = 60
+LIMIT_BYTES = 1 << 30
+GROUP = "airmem-demo"
+MEMORY_GROUPS = (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max"))
 
+AIRMEM = ("python3", "-m", "airmem")
+SERVICE_USER = ("setpriv", "--reuid=50000", "--regid=50000", "--clear-groups")
+"""As a container runs a service: a plain user without capabilities."""
 
-def find_airmem() -> str:
-    """Return the airmem to run."""
-    beside = Path(sys.executable).with_name("airmem")
-    return str(beside) if beside.exists() else shutil.which("airmem") or sys.exit("airmem is not installed")
+ENVIRONMENT = {
+    **os.environ,
+    "COLUMNS": "108",
+    "NO_COLOR": "1",
+    "TERM": "xterm",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONPATH": os.pathsep.join((str(DOCS.parent), sysconfig.get_path("purelib"))),  # for SERVICE_USER's Python
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+}
 
-
-AIRMEM = find_airmem()
-PLAIN = {**os.environ, "NO_COLOR": "1", "COLUMNS": str(WIDTH), "PYTHONUNBUFFERED": "1"}
+Prefix = tuple[str, ...]
+Example = tuple[str, str]
+"""File and text."""
 
 
 @dataclass(frozen=True)
 class Demo:
-    """A running demo: its first pid and what it has printed."""
+    """A running demo: its parent, its workers, what it has printed."""
 
     pid: int
+    workers: tuple[int, ...]
     printed: str
 
 
 @contextlib.contextmanager
-def demo(*options: str) -> Iterator[Demo]:
-    """Run `airmem demo` until the block ends."""
-    process = subprocess.Popen([AIRMEM, "demo", *options], stdout=subprocess.PIPE, text=True, env=PLAIN)
-    try:
-        yield read_demo(process)
-    finally:
-        process.send_signal(signal.SIGINT)
+def own_group() -> Iterator[Prefix]:
+    """Make a control group with a limit, if that is permitted; yield what starts a command in it."""
+    for root, limit_file in MEMORY_GROUPS:
+        group = Path(root) / GROUP
         try:
-            process.wait(PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
+            group.mkdir()
+            (group / limit_file).write_text(str(LIMIT_BYTES))
+        except OSError:
+            with contextlib.suppress(OSError):
+                group.rmdir()
+            continue
+        try:
+            yield ("sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh")
+        finally:
+            remove_group(group)
+        return
+    yield ()
+
+
+def remove_group(group: Path) -> None:
+    """Remove a control group as soon as its processes have ended."""
+    for _ in range(50):
+        with contextlib.suppress(OSError):
+            group.rmdir()
+            return
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def demo(*options: str, prefix: Prefix = ()) -> Iterator[Demo]:
+    """Run `airmem demo` until the block ends."""
+    with own_group() as start:
+        process = subprocess.Popen(
+            [*start, *prefix, *AIRMEM, "demo", *options], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+        )
+        try:
+            yield read_demo(process)
+        finally:
             process.terminate()
+            process.wait(PATIENCE_SECONDS)
 
 
 def read_demo(process: subprocess.Popen[str]) -> Demo:
-    """Return what the demo prints until it has said everything, and the pid that it names."""
+    """Return what the demo prints until it has said everything, and the pids that it names."""
     assert process.stdout is not None
-    os.set_blocking(process.stdout.fileno(), True)
-    lines: list[str] = []
+    lines = []
     for line in process.stdout:
         lines.append(line)
         if "Ctrl-C" in line:
             break
     printed = "".join(lines)
-    found = re.search(r"\bpid\D{0,12}(\d+)|airmem pss (\d+)", printed)
-    if found is None:
-        sys.exit(f"the demo names no pid:\n{printed}")
-    return Demo(pid=int(found.group(1) or found.group(2)), printed=printed)
+    parent = re.search(r"^pid (\d+)", printed, re.MULTILINE)
+    workers = re.search(r"^workers: ([\d ]+)$", printed, re.MULTILINE)
+    if parent is None or workers is None:
+        raise SystemExit(f"the demo names no pids:\n{printed}")
+    return Demo(int(parent[1]), tuple(int(word) for word in workers[1].split()), printed)
 
 
-def run(*arguments: str, prefix: tuple[str, ...] = (), expected: int = 0) -> str:
+def run(*arguments: str, prefix: Prefix = ()) -> str:
     """Return what airmem prints for these arguments."""
+    return run_any(*prefix, *AIRMEM, *arguments)
+
+
+def at_terminal(arguments: tuple[str, ...], meanwhile: Callable[[], None] = lambda: None) -> str:
+    """Return what a command prints at a terminal: text is wrapped there, and long titles are cut."""
+    screen, terminal = pty.openpty()
+    with open(screen, "rb", buffering=0) as output:
+        process = subprocess.Popen(arguments, stdout=terminal, stderr=terminal, env=ENVIRONMENT)
+        os.close(terminal)
+        meanwhile()
+        printed = b""
+        with contextlib.suppress(OSError):  # the last one has left the terminal
+            while block := output.read(1 << 16):
+                printed += block
+        if status := process.wait(PATIENCE_SECONDS):
+            raise SystemExit(f"{' '.join(arguments)}: status {status}\n{printed.decode()}")
+    return printed.decode().replace("\r\n", "\n")
+
+
+def run_any(*arguments: str) -> str:
+    """Return what a command prints into a pipe."""
     done = subprocess.run(
-        [*prefix, AIRMEM, *arguments], capture_output=True, text=True, env=PLAIN, timeout=PATIENCE_SECONDS, check=False
+        arguments, capture_output=True, text=True, env=ENVIRONMENT, timeout=PATIENCE_SECONDS, check=False
     )
-    if done.returncode != expected:
-        sys.exit(f"airmem {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}")
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr
 
 
 def console(*steps: tuple[str, str]) -> str:
     """Return commands and what they printed, as one block of a page."""
-    parts = [f"$ {command}\n{printed.rstrip()}" for command, printed in steps]
-    body = "\n\n".join(parts)
+    body = "\n\n".join(f"$ {command}\n{printed.rstrip()}".rstrip() for command, printed in steps)
     return f"```console\n{body}\n```\n"
 
 
-def show(pid: int, *options: str, prefix: tuple[str, ...] = ()) -> tuple[str, str]:
+def show(pid: int, *options: str, prefix: Prefix = ()) -> tuple[str, str]:
     """Return a step that runs `airmem pss` on a demo."""
     arguments = ("pss", str(pid), *options)
-    shown = " ".join((*prefix, "airmem", *arguments))
-    return shown, run(*arguments, prefix=prefix)
+    return " ".join(("airmem", *arguments)), at_terminal((*prefix, *AIRMEM, *arguments))
 
 
-def make_mixed() -> Iterator[tuple[str, str]]:
-    """Workers that each do something else."""
-    with demo("--workers", "4", "--mode", "mixed") as tree:
-        yield "demo.txt", console(("airmem demo --workers 4 --mode mixed", tree.printed))
+def make_mixed() -> Iterator[Example]:
+    """Show workers that do different things."""
+    options = ("--workers", "4", "--mode", "mixed")
+    with demo(*options) as tree:
+        yield "demo.txt", console((" ".join(("airmem demo", *options)), tree.printed))
         yield "pss.txt", console(show(tree.pid))
+        yield "pss-exclusive.txt", console(show(tree.pid, "--exclusive", "--sort", "uss", "--top", "2"))
         document = json.loads(run("pss", str(tree.pid), "--format", "json"))
         shown = json.dumps(document["tree"], indent=2)
         yield "pss-tree-json.txt", console((f"airmem pss {tree.pid} --format json | jq .tree", shown))
-        yield "every.txt", console(show(tree.pid, "--every", "3", "--for", "7s"))
 
 
-def make_before_and_after(folder: str) -> Iterator[tuple[str, str]]:
-    """The same work with and without gc.freeze()."""
+def make_watch() -> Iterator[Example]:
+    """Show what a worker's end does to its siblings."""
+    with demo("--workers", "3", "--mode", "none") as tree:
+        arguments = ("pss", str(tree.pid), "--depth", "rollup", "--every", "4", "--for", "6")
+
+        def end_a_worker() -> None:
+            time.sleep(2)
+            os.kill(tree.workers[-1], signal.SIGKILL)
+
+        printed = at_terminal((*AIRMEM, *arguments), end_a_worker)
+        yield "every.txt", console((" ".join(("airmem", *arguments)), printed))
+
+
+def make_tutorial(folder: str) -> Iterator[Example]:
+    """Show a fresh tree, the same after a collection, and with gc.freeze()."""
     before = f"{folder}/before.json"
     with demo("--workers", "4", "--mode", "none") as tree:
         yield "tutorial-fresh.txt", console(show(tree.pid))
     with demo("--workers", "4", "--mode", "gc") as tree:
         yield "tutorial-gc.txt", console(show(tree.pid))
-        yield "tutorial-mappings.txt", console(show(tree.pid, "--mappings", "--top", "6"))
-        if os.geteuid() == 0:
-            prefix = ("setpriv", "--bounding-set", "-sys_admin,-sys_ptrace,-perfmon", "--inh-caps", "-all")
-            yield "tutorial-rollup.txt", console(show(tree.pid, "--depth", "rollup", prefix=()))
-            del prefix
+        yield "tutorial-mappings.txt", console(show(tree.pid, "--mappings", "--top", "5"))
         run("pss", str(tree.pid), "--format", "json", "-o", before)
     with demo("--workers", "4", "--mode", "frozen") as tree:
-        printed = run("pss", str(tree.pid), "--diff", before)
-        yield "diff.txt", console((f"airmem pss {tree.pid} --diff before.json", printed.replace(before, "before.json")))
+        printed = at_terminal((*AIRMEM, "pss", str(tree.pid), "--diff", before))
+        yield "diff.txt", console((f"airmem pss {tree.pid} --diff before.json", printed))
+    with demo("--workers", "4", "--mode", "parent") as tree:
+        yield "tutorial-parent.txt", console(show(tree.pid))
 
 
-def make_keys() -> Iterator[tuple[str, str]]:
-    """Tables of the keys of each schema."""
+def make_pod() -> Iterator[Example]:
+    """Show what a service's own user sees."""
+    prefix = SERVICE_USER if os.geteuid() == 0 else ()
+    with demo("--workers", "4", "--mode", "gc", prefix=prefix) as tree:
+        user = ("id -u", run_any(*prefix, "id", "-u"))
+        yield "as-user.txt", console(user, show(tree.pid, prefix=prefix))
+
+
+def make_keys() -> Iterator[Example]:
+    """Make a table of the keys of each schema."""
     for path in sorted(SCHEMAS.glob("*.json")):
         yield f"{path.stem}-keys.md", tabulate(json.loads(path.read_text(encoding="utf-8")))
 
 
 def tabulate(schema: dict[str, Any]) -> str:
-    """Return a table of all keys of a schema, with their place."""
+    """Return a table of all keys of a schema."""
     lines = ["| key | type | meaning |", "| --- | --- | --- |"]
     for name, node in walk(schema, schema):
         lines.append(f"| `{name}` | {type_of(node, schema)} | {node.get('description', '')} |")
@@ -146,7 +227,7 @@ def tabulate(schema: dict[str, Any]) -> str:
 
 
 def walk(node: dict[str, Any], schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Walk over the keys of a schema, references followed."""
+    """Walk over the keys of a schema, references followed: `tree.cgroup.path`, `processes[].pid`."""
     for name, child in node.get("properties", {}).items():
         place = f"{path}{name}"
         yield place, child
@@ -157,7 +238,7 @@ def walk(node: dict[str, Any], schema: dict[str, Any], path: str = "") -> Iterat
 
 
 def resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """Return what a node says, with its reference or its alternative to null followed."""
+    """Return what a node says, its reference or its alternative to null followed."""
     for option in node.get("oneOf", ()):
         if option.get("type") != "null":
             return resolve(option, schema)
@@ -169,29 +250,32 @@ def resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 def type_of(node: dict[str, Any], schema: dict[str, Any]) -> str:
     """Return the type of a key in words."""
     resolved = resolve(node, schema)
-    kind = resolved.get("type", "text" if "enum" in resolved else type(resolved.get("const", "")).__name__)
-    kinds = kind if isinstance(kind, list) else [kind]
+    values = resolved.get("enum", [resolved["const"]] if "const" in resolved else [])
+    kind = resolved.get("type", "integer" if values and isinstance(values[0], int) else "string")
+    kinds = list(kind) if isinstance(kind, list) else [kind]
     if any(option.get("type") == "null" for option in node.get("oneOf", ())):
-        kinds = [*kinds, "null"]
-    names = {"string": "text", "str": "text", "int": "integer", "array": "list"}
+        kinds.append("null")
+    names = {"string": "text", "array": "list", "boolean": "true, false"}
     return " or ".join(names.get(one, one) for one in kinds)
 
 
-def make_all() -> Iterator[tuple[str, str]]:
-    """Make every example: its file and its text."""
+def make_all() -> Iterator[Example]:
+    """Make every example."""
     yield from make_keys()
     yield from make_mixed()
+    yield from make_watch()
+    yield from make_pod()
     with tempfile.TemporaryDirectory() as folder:
-        yield from make_before_and_after(folder)
+        yield from make_tutorial(folder)
 
 
-def shape_of(text: str) -> set[str]:
-    """Return the words of an example without its figures: those change with every run."""
-    return {word for word in re.split(r"[\s\d?.,:=+%/()-]+", text) if len(word) > 3}
+def words_of(text: str) -> set[str]:
+    """Return the words of an example without its figures, which change with every run."""
+    return {word for word in re.split(r"[^A-Za-z_-]+", text) if len(word) > 3}
 
 
 def main() -> int:
-    """Write the examples, or compare their shape with stored ones."""
+    """Write the examples, or compare stored ones with real output."""
     is_check = "--check" in sys.argv[1:]
     EXAMPLES.mkdir(exist_ok=True)
     stale = []
@@ -199,8 +283,8 @@ def main() -> int:
         path = EXAMPLES / name
         if not is_check:
             path.write_text(text, encoding="utf-8")
-            print(path.relative_to(DOCS.parent))
-        elif not path.exists() or shape_of(path.read_text(encoding="utf-8")) != shape_of(text):
+            print(f"docs/examples/{name}")
+        elif not path.exists() or words_of(path.read_text(encoding="utf-8")) != words_of(text):
             stale.append(name)
     for name in stale:
         print(f"docs/examples/{name} is not what airmem prints now", file=sys.stderr)

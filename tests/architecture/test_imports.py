@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 
 import pytest
 
-from tests.architecture.house import ALLOWED, FOR_ALL, HOUSE, PACKAGE, READING, THINKING, Import, Module, parse, words
+from tests.architecture.house import (
+    ALLOWED,
+    FOR_ALL,
+    HOUSE,
+    PACKAGE,
+    READING,
+    ROOT,
+    THINKING,
+    Import,
+    Module,
+    parse,
+    words,
+)
 
 NOT_FOR_THINKING = words(
     "os time subprocess psutil click socket pathlib shutil tempfile glob signal ctypes mmap fcntl threading"
@@ -203,6 +216,24 @@ def test_every_room_has_a_row_in_the_table():
     rooms = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix in ("", ".py")}
     assert rooms - {"__init__", "__pycache__", "py.typed"} <= set(ALLOWED)
     assert set(ALLOWED) >= READING | THINKING
+
+
+def test_the_table_in_the_docs_is_this_one():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", page, re.MULTILINE))
+    shown = {room: frozenset(allowed.replace(",", " ").split()) for room, allowed in rows.items()}
+    assert shown == {room: allowed for room, allowed in ALLOWED.items() if room not in (*FOR_ALL, "")}
+
+
+def test_the_tree_in_the_docs_has_every_room():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    tree = page.partition("\n## The tree\n")[2].partition("\n## ")[0]
+    names = {path.name + "/" * path.is_dir() for path in PACKAGE.iterdir()} - {
+        "__init__.py",
+        "__pycache__/",
+        "py.typed",
+    }
+    assert names == set(re.findall(r"^  (\w+(?:/|\.py))", tree.partition("\ntests/")[0], re.MULTILINE))
 
 
 @pytest.mark.parametrize(
