@@ -39,7 +39,7 @@ SERVICE_USER = ("setpriv", "--reuid=50000", "--regid=50000", "--clear-groups")
 
 ENVIRONMENT = {
     **os.environ,
-    "COLUMNS": "108",
+    "COLUMNS": "96",
     "NO_COLOR": "1",
     "TERM": "xterm",
     "PYTHONUNBUFFERED": "1",
@@ -165,7 +165,7 @@ def show(pid: int, *options: str, prefix: Prefix = ()) -> tuple[str, str]:
 
 def make_mixed() -> Iterator[Example]:
     """Show workers that do different things."""
-    options = ("--workers", "4", "--mode", "mixed")
+    options = ("--mode", "mixed", "--workers", "4")
     with demo(*options) as tree:
         yield "demo.txt", console((" ".join(("airmem demo", *options)), tree.printed))
         yield "pss.txt", console(show(tree.pid))
@@ -177,7 +177,7 @@ def make_mixed() -> Iterator[Example]:
 
 def make_watch() -> Iterator[Example]:
     """Show what a worker's end does to its siblings."""
-    with demo("--workers", "3", "--mode", "none") as tree:
+    with demo("--mode", "none", "--workers", "3") as tree:
         arguments = ("pss", str(tree.pid), "--depth", "rollup", "--every", "4", "--for", "6")
 
         def end_a_worker() -> None:
@@ -191,23 +191,23 @@ def make_watch() -> Iterator[Example]:
 def make_tutorial(folder: str) -> Iterator[Example]:
     """Show a fresh tree, the same after a collection, and with gc.freeze()."""
     before = f"{folder}/before.json"
-    with demo("--workers", "4", "--mode", "none") as tree:
+    with demo("--mode", "none", "--workers", "4") as tree:
         yield "tutorial-fresh.txt", console(show(tree.pid))
-    with demo("--workers", "4", "--mode", "gc") as tree:
+    with demo("--mode", "gc", "--workers", "4") as tree:
         yield "tutorial-gc.txt", console(show(tree.pid))
         yield "tutorial-mappings.txt", console(show(tree.pid, "--mappings", "--top", "5"))
         run("pss", str(tree.pid), "--format", "json", "-o", before)
-    with demo("--workers", "4", "--mode", "frozen") as tree:
+    with demo("--mode", "frozen", "--workers", "4") as tree:
         printed = at_terminal((*AIRMEM, "pss", str(tree.pid), "--diff", before))
         yield "diff.txt", console((f"airmem pss {tree.pid} --diff before.json", printed))
-    with demo("--workers", "4", "--mode", "parent") as tree:
+    with demo("--mode", "parent", "--workers", "4") as tree:
         yield "tutorial-parent.txt", console(show(tree.pid))
 
 
 def make_pod() -> Iterator[Example]:
     """Show what a service's own user sees."""
     prefix = SERVICE_USER if os.geteuid() == 0 else ()
-    with demo("--workers", "4", "--mode", "gc", prefix=prefix) as tree:
+    with demo("--mode", "gc", "--workers", "4", prefix=prefix) as tree:
         user = ("id -u", run_any(*prefix, "id", "-u"))
         yield "as-user.txt", console(user, show(tree.pid, prefix=prefix))
 

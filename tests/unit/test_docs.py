@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from airmem import cli, errors
-from airmem.codec import encode_pss
+from airmem.codec import encode_ps, encode_pss
 from airmem.model.cgroup import CgroupMemory
 from airmem.model.change import RoleChange, RoleSize, TreeChange
 from airmem.model.finding import Finding
@@ -23,6 +23,7 @@ from airmem.model.gap import Gap
 from airmem.model.lineup import LinedUpMapping, WorkerRange
 from airmem.model.sharing import Sharing
 from airmem.model.snapshot import Host
+from airmem.questions.ps import answer_ps
 from airmem.questions.pss import answer_pss
 from airmem.rules.gaps import REMEDIES
 
@@ -174,13 +175,18 @@ def documents():
     plain = encode_pss(answer_pss(pid, "rollup"))
     documents = [plain, encode_pss(answer_pss(pid, "status")), encode_pss(answer_pss(pid, "auto"))]
     documents.append(encode_pss(answer_pss(pid, with_mappings=True, earlier=plain)))
+    documents.append(encode_ps(answer_ps(pid)))
     return [json.loads(json.dumps(document)) for document in documents]
 
 
+def schema_of(document):
+    return json.loads((DOCS / f"schema/{document['command']}.json").read_text(encoding="utf-8"))
+
+
 def test_real_documents_are_valid(documents):
-    jsonschema.Draft202012Validator.check_schema(PSS_SCHEMA)
     for document in documents:
-        jsonschema.validate(document, PSS_SCHEMA, jsonschema.Draft202012Validator)
+        jsonschema.Draft202012Validator.check_schema(schema_of(document))
+        jsonschema.validate(document, schema_of(document), jsonschema.Draft202012Validator)
 
 
 def test_a_wrong_document_is_not_valid(documents):
@@ -190,10 +196,11 @@ def test_a_wrong_document_is_not_valid(documents):
 
 
 def test_every_key_of_a_real_document_is_in_the_schema(documents):
-    closed = json.loads(json.dumps(PSS_SCHEMA), object_hook=close)
     for document in documents:
+        closed = json.loads(json.dumps(schema_of(document)), object_hook=close)
         jsonschema.validate(document, closed, jsonschema.Draft202012Validator)
-    assert {"mappings", "diff"} <= set(documents[-1])
+    keys = {key for document in documents for key in document}
+    assert {"mappings", "diff", "services"} <= keys
 
 
 def close(node: dict[str, object]) -> dict[str, object]:
