@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +75,7 @@ class Import:
         return f"{self.module}.{self.name}" if self.name else self.module
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Module:
     """One source file."""
 
@@ -94,11 +95,15 @@ class Module:
 
     def imports(self) -> tuple[Import, ...]:
         """Return all imports, wherever they stand."""
-        return tuple(_imports(self.tree.body, is_for_types=False, is_at_start=True))
+        return _imports_of(self)
+
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Return every node of its syntax tree."""
+        return _nodes_of(self)
 
     def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
         """Walk over every function, nested ones too."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield node
 
@@ -130,6 +135,16 @@ def load() -> tuple[Module, ...]:
         name = ".".join(parts).removesuffix(".__init__")
         modules.append(parse(name, path.read_text(encoding="utf-8")))
     return tuple(modules)
+
+
+@cache
+def _imports_of(module: Module) -> tuple[Import, ...]:
+    return tuple(_imports(module.tree.body, is_for_types=False, is_at_start=True))
+
+
+@cache
+def _nodes_of(module: Module) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(module.tree))
 
 
 def _imports(body: list[ast.stmt], is_for_types: bool, is_at_start: bool) -> Iterator[Import]:

@@ -54,7 +54,7 @@ def violations_of_reading(modules: Iterable[Module]) -> list[str]:
     """The reader opens something to write, or names a file that changes its process."""
     found = []
     for module in modules:
-        for node in ast.walk(module.tree):
+        for node in module.nodes():
             if module.name == READER and isinstance(node, ast.Attribute) and node.attr in ("O_WRONLY", "O_RDWR"):
                 found.append(f"{module.place(node)}: {node.attr}")
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(HARMFUL):
@@ -75,7 +75,7 @@ def violations_of_thinking(modules: Iterable[Module]) -> list[str]:
 
 
 def _calls(module: Module) -> list[ast.Call]:
-    return [node for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
+    return [node for node in module.nodes() if isinstance(node, ast.Call)]
 
 
 def _verb(node: ast.Call) -> str:

@@ -134,7 +134,7 @@ def violations_of_names(modules: Iterable[Module]) -> list[str]:
         f"{module.place(node)}: imports a module by a made-up name"
         for module in modules
         if module.name not in BY_NAME
-        for node in ast.walk(module.tree)
+        for node in module.nodes()
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("import_module", "__import__")
     ]
 

@@ -51,7 +51,7 @@ def unitless_numbers(modules: Iterable[Module]) -> list[str]:
 def _classes(modules: Iterable[Module]) -> Iterator[tuple[Module, ast.ClassDef]]:
     for module in modules:
         if module.room == "model":
-            for node in ast.walk(module.tree):
+            for node in module.nodes():
                 if isinstance(node, ast.ClassDef):
                     yield module, node
 

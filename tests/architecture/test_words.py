@@ -57,7 +57,7 @@ def british_words(text: str) -> list[str]:
 
 def _names(module: Module) -> Iterator[tuple[int, str]]:
     yield 0, module.file
-    for node in ast.walk(module.tree):
+    for node in module.nodes():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.lineno, node.name
         elif isinstance(node, ast.arg):
