@@ -25,20 +25,18 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
-SUITES = {
-    "bullseye": ("bullseye-security",),
-    "bookworm": ("bookworm-security",),
-    "trixie": ("trixie-security",),
-    "sid": (),
-}
+SUITES = ("bullseye", "bookworm", "trixie", "sid")
+UNSTABLE = "sid"
+"""The one release without security updates of its own."""
 ROOT_SUITE = "bookworm"
-ROOT_PACKAGES = (
-    "busybox-static libc6 libgcc-s1 libstdc++6 zlib1g libexpat1 libffi8 libssl3 libbz2-1.0 liblzma5 libuuid1"
-    " python3.11-minimal libpython3.11-minimal libpython3.11-stdlib"
-).split()
+ROOT_PACKAGES = ("busybox-static", "libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1", "libffi8", "libssl3",
+                 "libbz2-1.0", "liblzma5", "libuuid1", "python3.11-minimal", "libpython3.11-minimal",
+                 "libpython3.11-stdlib")  # fmt: skip
 WHEELS = ("numpy", "click", "rich")
 UNNEEDED = ("usr/share", "usr/lib/python3.11/test", "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/python3.11/ensurepip")
 BOOT_SECONDS = 1500
+OPTIONS = "console=ttyS0 rdinit=/init panic=-1 loglevel=4 rootfstype=ramfs"
+"""With tmpfs as its root the machine would count every file as shared memory."""
 
 
 class Suite:
@@ -50,7 +48,7 @@ class Suite:
         for part in ("state/lists/partial", "cache/archives/partial", "packages"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
         main, security = mirrors()
-        lines = [f"deb {main} {name} main", *(f"deb {security} {one} main" for one in SUITES.get(name, ()))]
+        lines = [f"deb {main} {name} main", *([f"deb {security} {name}-security main"] if name != UNSTABLE else [])]
         (self.folder / "sources.list").write_text("".join(line + "\n" for line in lines))
         self.apt("apt-get", "-qq", "update")
 
@@ -126,12 +124,11 @@ def build_kernel(suite: Suite, work: Path) -> tuple[str, Path, Path]:
     folder = work / version
     image, archive = folder / "vmlinuz", folder / "part.cpio.gz"
     if not image.exists():
-        parts = re.findall(
-            r"Depends: (linux-(?:base|binary|modules)-\d\S+)", suite.apt("apt-cache", "depends", package)
-        )
+        needed = suite.apt("apt-cache", "depends", package)
+        parts = re.findall(r"Depends: (linux-(?:base|binary|modules)-\d\S+)", needed)
         suite.unpack([package, *parts], folder / "package")
-        next((folder / "package").rglob("vmlinuz-*")).rename(image)
-        next((folder / "package").rglob("config-*")).rename(folder / "config")
+        found(folder / "package", "boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz").rename(image)
+        found(folder / "package", "boot/config-*", "usr/lib/modules/*/config").rename(folder / "config")
         (folder / "modules").mkdir(exist_ok=True)
         for module in (folder / "package").rglob("brd.ko*"):
             raw = module.read_bytes()
@@ -148,12 +145,17 @@ def build_kernel(suite: Suite, work: Path) -> tuple[str, Path, Path]:
     return version, image, archive
 
 
+def found(root: Path, *patterns: str) -> Path:
+    """Return the one file at one of these places: it moved with Debian 14."""
+    return next(path for pattern in patterns for path in root.glob(pattern))
+
+
 def pack(root: Path, archive: Path) -> None:
     """Write a folder as a compressed cpio archive whose files belong to root."""
     names = "".join(f"{path.relative_to(root)}\0" for path in sorted(root.rglob("*"))).encode()
-    raw = subprocess.run(["cpio", "--null", "--create", "--quiet", "--format=newc", "--owner=0:0"], cwd=root, input=names,
-                         check=True, stdout=subprocess.PIPE).stdout  # fmt: skip
-    archive.write_bytes(gzip.compress(raw, 1))
+    command = ["cpio", "--null", "--create", "--quiet", "--format=newc", "--owner=0:0"]
+    done = subprocess.run(command, cwd=root, input=names, check=True, stdout=subprocess.PIPE)
+    archive.write_bytes(gzip.compress(done.stdout, 1))
 
 
 def boot(version: str, image: Path, parts: list[Path], work: Path, cgroup: str) -> Path:
@@ -168,7 +170,7 @@ def boot(version: str, image: Path, parts: list[Path], work: Path, cgroup: str) 
     answer.unlink(missing_ok=True)
     command = ["nice", "-n", "19", "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "1500",
                "-nodefaults", "-no-reboot", "-display", "none", "-net", "none", "-kernel", str(image),
-               "-initrd", str(initramfs), "-append", f"console=ttyS0 rdinit=/init panic=-1 loglevel=4 rootfstype=ramfs cgroup={cgroup}",
+               "-initrd", str(initramfs), "-append", f"{OPTIONS} cgroup={cgroup}",
                "-serial", f"file:{folder}/console.log", "-serial", f"file:{answer}"]  # fmt: skip
     subprocess.run(command, check=True, timeout=BOOT_SECONDS)
     try:

@@ -17,6 +17,7 @@ import world
 from world import CGROUP, OUT, Target, read, read_bytes, write
 
 USER = 1000
+NOT_MEASURABLE, GONE, DENIED = 5, 3, 4
 KB = 1024
 FIELDS = {"rss_bytes": "Rss", "pss_bytes": "Pss", "private_clean_bytes": "Private_Clean", "swap_pss_bytes": "SwapPss",
           "private_dirty_bytes": "Private_Dirty", "shared_clean_bytes": "Shared_Clean", "swap_bytes": "Swap",
@@ -102,14 +103,14 @@ def pages_are_exact(target):
         assert process["depth"] == "pages", f"{pid}: {process['depth']}"
         sharing = process["sharing"]
         parts = process["uss_bytes"] + sum(sharing[one] for one in ("parent_bytes", "siblings_bytes", "outside_bytes"))
-        assert parts == process["rss_bytes"] == account["Rss"], (
-            f"{pid}: {parts} {process['rss_bytes']} {account['Rss']}"
-        )
+        rss = process["rss_bytes"]
+        assert parts == rss == account["Rss"], f"{pid}: parts {parts}, RSS {rss}, truly {account['Rss']}"
         uss = account["Private_Clean"] + account["Private_Dirty"]
         assert process["uss_bytes"] == uss, f"{pid}: USS {process['uss_bytes']} is not {uss}"
         worst = max(worst, abs(process["pss_bytes"] - account["Pss"]))
     assert worst <= 8 * KB, f"PSS is {worst} off"
     totals = document["tree"]
+    assert totals["exclusive_bytes"] is not None, document["gaps"]
     assert totals["exclusive_bytes"] <= totals["distinct_bytes"] <= totals["rss_sum_bytes"], totals
     assert document["gaps"] == [gap for gap in document["gaps"] if gap["reason"] == "zombie"], document["gaps"]
 
@@ -120,7 +121,8 @@ def auto_is(name, uid, target, depth):
 
 
 def other_user_is_bounded(name, target):
-    document = answer(name, USER, target.parent)
+    status, document, problem = airmem(name, USER, target.parent)
+    assert status == DENIED, f"{status} {problem}"
     for pid in target.living:
         process = by_pid(document)[pid]
         assert (process["depth"], process["pss_bytes"]) == ("status", None), process
@@ -128,9 +130,8 @@ def other_user_is_bounded(name, target):
         assert [gap["reason"] for gap in document["gaps"] if gap["pid"] == pid] == ["other_user"], document["gaps"]
     assert document["tree"]["is_lower_bound"], "a lower bound"
     bound = document["tree"]["unreadable_bound_bytes"]
-    true = sum(
-        rows(read(f"/proc/{pid}/smaps_rollup"))[key] for pid in target.living for key in ("Pss_Anon", "Pss_Shmem")
-    )
+    accounts = [rows(read(f"/proc/{pid}/smaps_rollup")) for pid in target.living]
+    true = sum(account["Pss_Anon"] + account["Pss_Shmem"] for account in accounts)
     assert bound is not None, f"no bound: {[gap['detail'] for gap in document['gaps'] if gap['pid'] is None]}"
     assert abs(bound - true) < 2 << 20, f"bound {bound}, true {true}"
 
@@ -141,14 +142,13 @@ def cgroup_is_exact(name, uid, target, version, limit):
     found, stat = document["tree"]["cgroup"], world.pairs(f"{folder}/memory.stat")
     assert found is not None, document["gaps"]
     if version == 2:
-        usage, oom = int(read(f"{folder}/memory.current")), world.pairs(f"{folder}/memory.events")["oom_kill"]
+        usage = int(read(f"{folder}/memory.current"))
+        oom = world.pairs(f"{folder}/memory.events")["oom_kill"]
         true = {"anon": stat["anon"], "file": stat["file"], "shmem": stat["shmem"], "slab": stat.get("slab")}
         inactive = stat["inactive_file"]
     else:
-        usage, oom = (
-            int(read(f"{folder}/memory.usage_in_bytes")),
-            world.pairs(f"{folder}/memory.oom_control")["oom_kill"],
-        )
+        usage = int(read(f"{folder}/memory.usage_in_bytes"))
+        oom = world.pairs(f"{folder}/memory.oom_control")["oom_kill"]
         true = {"anon": stat["total_rss"], "file": stat["total_cache"], "shmem": stat["total_shmem"], "slab": None}
         inactive = stat["total_inactive_file"]
     true |= {"usage": usage, "working_set": max(0, usage - inactive), "limit": limit}
@@ -184,23 +184,21 @@ def namespace(target, stranger):
 
 
 def odd_processes(target):
-    status, document, problem = airmem("zombie", 0, target.zombie)
-    assert status in (0, 5), f"zombie: {status} {problem}"
-    status, document, problem = airmem("kthread", 0, 2, "--depth", "status")
-    assert status in (0, 5), f"kernel thread: {status} {problem}"
-    status, document, problem = airmem("gone", 0, 4_000_000)
-    assert status == 3, f"gone: {status} {problem}"
+    expected = {"zombie": (target.zombie, NOT_MEASURABLE), "kthread": (2, NOT_MEASURABLE), "gone": (4_000_000, GONE)}
+    for name, (pid, expected_status) in expected.items():
+        status, _, problem = airmem(name, 0, pid, "--depth", "status")
+        assert status == expected_status, f"{name}: {status} {problem}"
 
 
 def hidepid(target, own):
     world.remount_proc("hidepid=2")
     try:
         status, _, problem = airmem("hidepid", USER, target.parent)
-        assert status == 4, f"{status} {problem}"
+        assert status == DENIED, f"{status} {problem}"
         assert "hidepid" in problem, problem
         answer("hidepid-own", USER, own.parent, "--depth", "rollup")
-        status, document, problem = airmem("hidepid-init", USER, 1)
-        assert status == 4, f"{status} {problem}"
+        status, _, problem = airmem("hidepid-init", USER, 1)
+        assert status == DENIED, f"{status} {problem}"
     finally:
         world.remount_proc("hidepid=0")
 

@@ -76,7 +76,7 @@ def copy_interpreter():
 class Target:
     """A process tree in a control group of its own; with `nested`, one worker is in a child group."""
 
-    def __init__(self, name, uid, limit, nested=None, program=None, kind="zombie"):
+    def __init__(self, name, uid, *, limit, nested=None, program=None, kind="zombie"):
         self.is_v1 = os.path.exists(CGROUP_V1)
         self.folder = f"{CGROUP_V1 if self.is_v1 else CGROUP}/service/{name}"
         os.makedirs(self.folder, exist_ok=True)
