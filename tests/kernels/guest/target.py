@@ -19,7 +19,7 @@ MADV_PAGEOUT = 21
 
 
 def main(ready: str, kind: str) -> None:
-    heap = [{"number": number, "text": f"record {number}"} for number in range(100_000)]
+    heap = [[number, f"record {number}"] for number in range(150_000)]  # lists, which the collector visits
     shared = mmap.mmap(-1, 4 << 20)
     shared.write(b"s" * (4 << 20))
     private = mmap.mmap(-1, 1024 * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

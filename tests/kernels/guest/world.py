@@ -181,7 +181,8 @@ def capture(target, small):
     groups = (f"{CGROUP}/service", target.folder, f"{target.folder}/nested", small.folder)
     for folder in groups:
         for name in sorted(os.listdir(folder)):
-            if name.startswith("memory.") or name in ("cgroup.procs", "cgroup.controllers", "cgroup.subtree_control"):
+            is_wanted = name.startswith("memory.") and name not in ("memory.numa_stat", "memory.pressure")
+            if is_wanted or name in ("cgroup.procs", "cgroup.controllers", "cgroup.subtree_control"):
                 try:
                     write(f"{root}{folder}/{name}", read_bytes(f"{folder}/{name}"))
                 except OSError:
