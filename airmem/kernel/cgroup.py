@@ -8,6 +8,7 @@ from __future__ import annotations
 from airmem.kernel.mountinfo import parse_mounts
 from airmem.model.cgroup import CgroupMemory
 
+MOST_DIGITS = 20
 UNLIMITED_V1 = 1 << 60
 """Version 1 writes "no limit" as the largest multiple of a page below 2^63."""
 
@@ -22,7 +23,7 @@ def parse_membership(raw: bytes) -> tuple[int, str] | None:
     A version 1 line that names the memory controller wins: on a hybrid host version 2 has none of the memory.
     """
     unified = None
-    for line in raw.decode(errors="surrogateescape").splitlines():
+    for line in raw.decode(errors="surrogateescape").split("\n"):
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if "memory" in controllers.split(","):
             return 1, path
@@ -38,7 +39,7 @@ def locate(version: int, path: str, mountinfo: bytes) -> str | None:
         if version == 1 and "memory" not in options:
             continue
         below = path.removeprefix(root.rstrip("/")) if path == root or path.startswith(root.rstrip("/") + "/") else None
-        if below is not None and "/.." not in below:
+        if below is not None and ".." not in below.split("/"):
             return (mount_point.rstrip("/") + "/" + below.strip("/")).rstrip("/")
     return None
 
@@ -87,7 +88,7 @@ def parse_memory_v2(path: str, files: dict[str, bytes]) -> CgroupMemory:
 
 def parse_process_ids(raw: bytes) -> tuple[int, ...]:
     """Return the pids of cgroup.procs; 0 stands for a process of another pid namespace."""
-    return tuple(int(word) for word in raw.split() if word.isdigit())
+    return tuple(int(word) for word in raw.split() if _is_number(word))
 
 
 def _working_set(usage_bytes: int | None, inactive_file_bytes: int | None) -> int | None:
@@ -98,13 +99,17 @@ def _working_set(usage_bytes: int | None, inactive_file_bytes: int | None) -> in
 
 def _number(raw: bytes | None) -> int | None:
     text = raw.strip() if raw else b""
-    return int(text) if text.isdigit() else None
+    return int(text) if _is_number(text) else None
+
+
+def _is_number(word: bytes) -> bool:
+    return word.isdigit() and len(word) <= MOST_DIGITS
 
 
 def _pairs(raw: bytes) -> dict[bytes, int]:
     pairs = {}
     for line in raw.splitlines():
         words = line.split()
-        if len(words) == 2 and words[1].isdigit():
+        if len(words) == 2 and _is_number(words[1]):
             pairs[words[0]] = int(words[1])
     return pairs

@@ -23,5 +23,5 @@ def parse_maps_ranges(raw: bytes) -> list[tuple[int, int, bool]]:
         except ValueError:
             continue
         if first < KERNEL_HALF:
-            ranges.append((first, last, not rest.endswith(UNCOUNTED)))
+            ranges.append((first, last, not (rest.endswith(UNCOUNTED) and rest.split(None, 4)[-1] in UNCOUNTED)))
     return ranges

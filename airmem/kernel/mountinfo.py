@@ -9,7 +9,7 @@ def parse_mounts(raw: bytes, kind: str) -> list[tuple[str, str, tuple[str, ...]]
     Octal escapes (space, tab, newline, backslash) are undone. Lines of another form are skipped.
     """
     mounts = []
-    for line in raw.decode(errors="surrogateescape").splitlines():
+    for line in raw.decode(errors="surrogateescape").split("\n"):
         before, separator, after = line.partition(" - ")
         fields, rest = before.split(" "), after.split(" ")
         if separator and len(fields) >= 6 and rest[0] == kind:

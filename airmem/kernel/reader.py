@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 READ_BYTES = 1 << 16
+CUT_SHORT = ("maps",)
+"""maps and smaps end early, as if complete, when the process ends or calls exec between two reads of one file. From
+then on the whole file reads as empty."""
 
 
 class KernelReader:
@@ -79,7 +83,7 @@ class ProcessFiles:
     def read(self, name: str, limit_bytes: int | None = None) -> bytes:
         """Return the content of a file of the process, at most `limit_bytes` of it."""
         file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
-        return _read_whole(file) if limit_bytes is None else _read_start(file, limit_bytes)
+        return _read_whole(file, name) if limit_bytes is None else _read_start(file, limit_bytes)
 
     def link(self, name: str) -> str:
         """Return where a symbolic link of the process points."""
@@ -126,12 +130,14 @@ def _fill(file: int, target: memoryview, at: int) -> None:
         filled += got
 
 
-def _read_whole(file: int) -> bytes:
+def _read_whole(file: int, name: str = "") -> bytes:
     try:
         first = os.read(file, READ_BYTES)
         blocks = [first]
         while blocks[-1]:
             blocks.append(os.read(file, READ_BYTES))
+        if first and name.endswith(CUT_SHORT) and not os.pread(file, 1, 0):
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), name)
         return b"".join(blocks) if len(blocks) > 2 else first
     finally:
         os.close(file)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airmem.model.mapping import Mapping
 
 KB = 1024
+MOST_DIGITS = 20
 HEX_DIGITS = frozenset(b"0123456789abcdef")
 
 
@@ -28,7 +29,7 @@ def parse_smaps(raw: bytes) -> tuple[Mapping, ...]:
     mappings = []
     lines = raw.split(b"\n")
     headers = [number for number, line in enumerate(lines) if line and line[0] in HEX_DIGITS]
-    for first, end in zip(headers, [*headers[1:], len(lines)], strict=True):
+    for first, end in zip(headers, [*headers, len(lines)][1:], strict=True):
         mappings.append(_mapping(lines[first], lines[first + 1 : end], first + 1))
     if not headers and raw.strip():
         raise Malformed("smaps, line 1: no mapping begins here")
@@ -85,11 +86,10 @@ def _rows(lines: list[bytes], where: str) -> dict[bytes, int]:
     rows: dict[bytes, int] = {}
     for line in lines:
         words = line.split()
-        if len(words) == 3 and words[2] == b"kB":
-            try:
-                rows[words[0][:-1]] = int(words[1])
-            except ValueError as problem:
-                raise Malformed(f"{where}: not a number of kB: {line[:80]!r}") from problem
+        if len(words) == 3 and words[2] == b"kB" and words[0].endswith(b":"):
+            if not words[1].isdigit() or len(words[1]) > MOST_DIGITS:
+                raise Malformed(f"{where}: not a number of kB: {line[:80]!r}")
+            rows[words[0][:-1]] = int(words[1])
     return rows
 
 

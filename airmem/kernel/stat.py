@@ -5,6 +5,9 @@ from __future__ import annotations
 from airmem.errors import Malformed
 from airmem.model.process import Process
 
+MOST_DIGITS = 20
+"""No number of the kernel's has more: 2^64 has 20."""
+
 
 def parse_stat(raw: bytes) -> Process:
     """Return the process that one /proc/PID/stat line describes, without its arguments.
@@ -33,7 +36,8 @@ def parse_stat(raw: bytes) -> Process:
 
 def parse_parent_pid(raw: bytes) -> int:
     """Return only the parent's pid of one /proc/PID/stat line. Errors: Malformed."""
-    fields = raw[raw.rfind(b")") + 2 :].split(b" ", 2)
+    _, end_of_command, tail = raw.rpartition(b") ")
+    fields = tail.split(b" ", 2) if end_of_command else []
     try:
         return int(fields[1])
     except (ValueError, IndexError) as problem:
@@ -45,5 +49,5 @@ def parse_boot_time(raw: bytes) -> int | None:
     for line in raw.splitlines():
         if line.startswith(b"btime "):
             seconds = line[6:].strip()
-            return int(seconds) if seconds.isdigit() else None
+            return int(seconds) if seconds.isdigit() and len(seconds) <= MOST_DIGITS else None
     return None

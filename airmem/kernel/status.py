@@ -6,6 +6,7 @@ from airmem.model.credentials import Credentials
 from airmem.model.memory import MemoryAccount
 
 KB = 1024
+MOST_DIGITS = 20
 
 
 def parse_status(raw: bytes) -> dict[bytes, bytes]:
@@ -32,18 +33,25 @@ def parse_credentials(fields: dict[bytes, bytes], owner_uid: int) -> Credentials
     return Credentials(
         user_ids=_integers(fields.get(b"Uid", b"")),
         group_ids=_integers(fields.get(b"Gid", b"")),
-        permitted_capabilities=int(fields.get(b"CapPrm", b"0"), 16),
-        effective_capabilities=int(fields.get(b"CapEff", b"0"), 16),
+        permitted_capabilities=_mask(fields.get(b"CapPrm", b"")),
+        effective_capabilities=_mask(fields.get(b"CapEff", b"")),
         owner_uid=owner_uid,
-        seccomp_mode=int(fields.get(b"Seccomp", b"0")),
+        seccomp_mode=next(iter(_integers(fields.get(b"Seccomp", b""))), 0),
         namespace_pids=_integers(fields.get(b"NSpid", b"")),
     )
 
 
 def _integers(value: bytes) -> tuple[int, ...]:
-    return tuple(int(word) for word in value.split() if word.isdigit())
+    return tuple(int(word) for word in value.split() if word.isdigit() and len(word) <= MOST_DIGITS)
+
+
+def _mask(value: bytes) -> int:
+    try:
+        return int(value, 16)
+    except ValueError:
+        return 0
 
 
 def _kilobytes(value: bytes | None) -> int | None:
-    words = value.split() if value else []
-    return int(words[0]) * KB if words and words[0].isdigit() else None
+    numbers = _integers(value.split()[0]) if value else ()
+    return numbers[0] * KB if numbers else None

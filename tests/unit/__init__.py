@@ -1,1 +1,1 @@
-"""Tests of one room at a time; the folders mirror the package."""
+"""Tests of single rooms, laid out as the package is."""

@@ -1,1 +1,1 @@
-"""The parsers, on bytes."""
+"""Tests of airmem/kernel."""
