@@ -60,15 +60,15 @@ def _read_smaps(reader: KernelReader, files: ProcessFiles, process: Process, dep
             mappings,
             (missing,),
         )
-    return "mappings", _with_divided_pss(files, account, depth), mappings, _rollup_gap(process, depth)
+    if depth == "mappings":
+        account = _with_divided_pss(files, process, account)
+    return "mappings", account, mappings, _rollup_gap(process, depth)
 
 
-def _with_divided_pss(files: ProcessFiles, account: MemoryAccount, depth: str) -> MemoryAccount:
+def _with_divided_pss(files: ProcessFiles, process: Process, account: MemoryAccount) -> MemoryAccount:
     """Return the kernel's own sum where there is one: it divides PSS by kind and does not round each mapping."""
-    if depth != "mappings":
-        return account
     try:
-        return parse_smaps_rollup(files.read("smaps_rollup"))
+        return parse_smaps_rollup(files.read(_prefix(files, process) + "smaps_rollup"))
     except FileNotFoundError:
         return account
 
