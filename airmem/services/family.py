@@ -24,7 +24,7 @@ class Family:
     def __init__(self, processes: Sequence[Process]) -> None:
         self.by_pid = {process.pid: process for process in processes}
         self._children: dict[int, list[Process]] = {}
-        for process in processes:
+        for process in self.by_pid.values():
             if process.pid != process.parent_pid:
                 self._children.setdefault(process.parent_pid, []).append(process)
         self._programs: dict[tuple[str, ...], Program] = {}
