@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airmem.analysis.frames import FrameIndex
-from airmem.model.pages import FRAME_MASK, PageTable, PageTables
+from airmem.model.pages import EXCLUSIVE, FILE_OR_SHARED, FRAME_MASK, PageTable, PageTables
 from airmem.model.sharing import Sharing, TreeSharing
 from airmem.units import PAGE_BYTES
 
@@ -20,6 +20,9 @@ LOOKS = 3
 """How often a process is read again whose pages and RSS do not agree, because it changed in between."""
 
 FRAMES = np.uint64(FRAME_MASK)
+ANONYMOUS_SHARED = np.uint64(FILE_OR_SHARED | EXCLUSIVE)
+"""Neither bit is set in the word of an anonymous page that somebody else maps, too."""
+
 Words = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
 
@@ -38,6 +41,7 @@ class _Member:
     equal_pages: int
     equal: Flags | None = None
     parent_pages: int = 0
+    is_suspect: Flags | None = None
     counted: Flags | None = None
     seen: Flags | None = None
     seen_cells: Flags | None = None
@@ -52,9 +56,15 @@ def attribute_sharing(tables: PageTables, parents: list[int | None], with_exclus
 
     `parents` holds the position of each process's parent in the tree, None for the root: parents come first, the
     children of one parent together. A zero page belongs to nobody and is left out, as the kernel leaves it out of
-    RSS. A page that a process maps twice counts twice, as it does in RSS.
+    RSS. A page that a process maps twice counts twice, as it does in RSS. When the kernel moves pages meanwhile
+    (compaction), their frames do not match any more; then the whole tree is looked at again.
     """
-    return _Join(tables, parents, with_exclusive).run()
+    best = _Join(tables, parents, with_exclusive).run()
+    for _ in range(LOOKS - 1):
+        if not best.stray_bytes:
+            break
+        best = min(best, _Join(tables, parents, with_exclusive).run(), key=lambda sharing: sharing.stray_bytes)
+    return best
 
 
 class _Join:
@@ -131,6 +141,7 @@ class _Join:
         elsewhere = ~self._index.is_marked(member.cells, parent)
         member.parent_pages = member.pages - int(np.count_nonzero(elsewhere))
         member.positions, member.cells = member.positions[elsewhere], member.cells[elsewhere]
+        member.is_suspect = member.table.words[member.positions] & ANONYMOUS_SHARED == 0
 
     def _all_cells(self, member: _Member) -> npt.NDArray[np.int32]:
         positions = _counted(member.table, None, self._tables.zero_frames)
@@ -159,20 +170,41 @@ class _Join:
             counts = self._tables.mapping_counts(frames)
             if counts is not None:
                 exclusive_bytes = int(np.count_nonzero(counts <= mappings)) * PAGE_BYTES
+        divided = [None if one is None else self._divide(one) for one in self._members]
         return TreeSharing(
-            by_process=tuple(None if one is None else (self._divide(one), one.table.account) for one in self._members),
+            by_process=tuple(
+                None if one is None else (sharing, one.table.account)
+                for one, sharing in zip(self._members, divided, strict=True)
+            ),
             distinct_bytes=self._index.frame_count * PAGE_BYTES,
             exclusive_bytes=exclusive_bytes,
             unsettled=self._unsettled,
+            stray_bytes=sum(map(self._strays, self._members, divided)),
         )
+
+    def _is_shared(self, member: _Member) -> Flags:
+        """Tell for each frame that the parent does not map whether another process of the tree does."""
+        is_shared = self._index.is_shared(member.cells)
+        if member.seen_cells is not None:
+            is_shared |= member.seen_cells
+        return is_shared
+
+    def _strays(self, member: _Member | None, sharing: Sharing | None) -> int:
+        """Return the bytes that a process seems to share with outsiders although they are anonymous.
+
+        Not for the root, whose own parent is an outsider. Bit 56 tells of a huge page only what holds for its first
+        page, so the kernel's own sums have the last word.
+        """
+        if member is None or sharing is None or member.is_suspect is None:
+            return 0
+        suspects = int(np.count_nonzero(member.is_suspect & ~self._is_shared(member)))
+        return min(sharing.outside_bytes, suspects * PAGE_BYTES)
 
     def _divide(self, member: _Member) -> Sharing | None:
         account = member.table.account
         if account.rss_bytes is None or account.uss_bytes is None:
             return None
-        is_shared = self._index.is_shared(member.cells)
-        if member.seen_cells is not None:
-            is_shared |= member.seen_cells
+        is_shared = self._is_shared(member)
         parent_bytes = member.parent_pages * PAGE_BYTES
         siblings_bytes = int(np.count_nonzero(is_shared)) * PAGE_BYTES
         outside_bytes = account.rss_bytes - account.uss_bytes - parent_bytes - siblings_bytes

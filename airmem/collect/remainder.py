@@ -35,7 +35,7 @@ def collect_remainder(
 def _subtract_outsiders(
     reader: KernelReader, processes: tuple[ProcessSnapshot, ...], members: tuple[int, ...]
 ) -> CgroupRemainder:
-    tree = {one.process.pid for one in processes}
+    tree = {one.process.pid for one in processes if not one.process.is_zombie}  # cgroup.procs lists no zombies
     obstacles = []
     if 0 in members:
         obstacles.append("processes of another pid namespace are in the control group")

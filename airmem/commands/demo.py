@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from airmem.commands._options import Duration
 from airmem.demo.modes import HANG_WORKERS, MODES
 from airmem.units import MIB
 
@@ -42,8 +43,8 @@ Exit status: 0 at the end of --for or on SIGTERM, 2 if it cannot be started, 130
 @click.option(
     "--for",
     "duration_seconds",
-    type=click.FloatRange(min=0, min_open=True, max=1e6),
-    metavar="SECONDS",
+    type=Duration(),
+    metavar="DURATION",
     help="End by itself after this time, counted from when all is ready.  [default: run until a signal]",
 )
 def command(workers: int, mode: str, megabytes: int, duration_seconds: float | None) -> int:

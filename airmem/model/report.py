@@ -73,11 +73,13 @@ class TreeTotals:
 class PssReport:
     """The answer to "whose memory is it?".
 
-    `processes` are those that were selected, `tree` sums all. `lineup` and `change` are None unless asked for.
+    `component` is the root's. `processes` are those that were selected, `tree` sums all of them.
+    `lineup` and `change` are None unless asked for.
     """
 
     head: Head
     depth: str
+    component: str | None
     tree: TreeTotals
     cgroup: CgroupMemory | None
     processes: tuple[ProcessRow, ...]

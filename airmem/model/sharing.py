@@ -29,10 +29,12 @@ class TreeSharing:
     `by_process` pairs a process's sharing with the account read beside it, None where its page table or its
     parent's could not be read. `distinct_bytes` is the union of all pages; `exclusive_bytes` those that nobody
     outside maps (None if not asked for). `unsettled` maps positions of processes that changed at every look to the
-    bytes by which pages and RSS differ.
+    bytes by which pages and RSS differ. `stray_bytes` are anonymous pages that a process other than the root shares
+    with nobody who was found: the kernel moved them between two looks, or a process of the tree is missing.
     """
 
     by_process: tuple[tuple[Sharing | None, MemoryAccount] | None, ...]
     distinct_bytes: int
     exclusive_bytes: int | None
     unsettled: dict[int, int]
+    stray_bytes: int

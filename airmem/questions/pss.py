@@ -57,6 +57,7 @@ def answer_pss(
             host=snapshot.host,
         ),
         depth=_overall_depth(rows),
+        component=rows[0].component,
         tree=tree,
         cgroup=snapshot.cgroup,
         processes=_select(rows, selection),
@@ -155,6 +156,9 @@ def _sharing_gaps(snapshot: TreeSnapshot, sharing: TreeSharing | None, with_excl
             elif position in sharing.unsettled:
                 detail = f"it changed at every look: pages and RSS differ by {sharing.unsettled[position]:+} bytes"
                 gaps.append(_gap(pid, "sharing", "changing", detail))
+        if sharing.stray_bytes:
+            detail = f"the kernel moved pages during each look: {sharing.stray_bytes} bytes are under outside for it"
+            gaps.append(_gap(None, "sharing", "changing", detail))
     if with_exclusive and (sharing is None or sharing.exclusive_bytes is None):
         gaps.append(_gap(None, "exclusive_bytes", "no_kpagecount", "/proc/kpagecount or the page frames are hidden"))
     return tuple(gaps)

@@ -157,8 +157,8 @@ def _change(row: ProcessRow, before: PssByKey) -> Cell:
 
 
 def _headline(report: PssReport) -> str:
-    root, count = report.processes[0], report.tree.process_count
-    component = f"{root.component} " if root.component else ""
+    count = report.tree.process_count
+    component = f"{report.component} " if report.component else ""
     shown = "" if len(report.processes) == count else f", {len(report.processes)} of them shown"
     below = f"{count - 1} descendant{'s' if count != 2 else ''}" if count > 1 else "no descendants"
     return f"{component}{report.tree.root_pid} and {below}{shown}, read in {format_seconds(report.head.took_seconds)}"
@@ -179,8 +179,9 @@ def _totals(tree: TreeTotals, cgroup: CgroupMemory | None) -> list[tuple[str, st
     if tree.unreadable_bound_bytes is not None:
         remark = f"at most, for {tree.unreadable_count} unreadable together (anonymous and shared)"
         lines.append(("Unreadable", format_bytes(tree.unreadable_bound_bytes), remark))
-    ratio = format_ratio(tree.rss_sum_bytes / tree.pss_sum_bytes) if tree.pss_sum_bytes else "?"
-    lines.append(("Sum of RSS", least + format_bytes(tree.rss_sum_bytes), f"{ratio}: do not add up what top shows"))
+    known = tree.pss_sum_bytes and not tree.is_lower_bound
+    ratio = f"{format_ratio(tree.rss_sum_bytes / tree.pss_sum_bytes)} the PSS: " if known else ""
+    lines.append(("Sum of RSS", least + format_bytes(tree.rss_sum_bytes), f"{ratio}do not add up what top shows"))
     return lines + _cgroup_lines(cgroup)
 
 

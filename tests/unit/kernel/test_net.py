@@ -23,7 +23,9 @@ def test_addresses_of_version_6():
 
 def test_links_of_sockets():
     assert parse_socket_link("socket:[17564]") == 17564
-    assert [parse_socket_link(link) for link in ("pipe:[1]", "socket:[x]", "17564", "socket:[]", "/dev/null")] == [None] * 5
+    assert [parse_socket_link(link) for link in ("pipe:[1]", "socket:[x]", "17564", "socket:[]", "/dev/null")] == [
+        None
+    ] * 5
 
 
 @given(st.binary())

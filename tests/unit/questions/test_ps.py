@@ -24,7 +24,14 @@ def answer(name: str, root_pid: int | None = None, with_all: bool = False):
 
 def test_json_has_the_promised_keys():
     document = json.loads(as_json.render(answer("airflow-3.3.2")))
-    assert [*document][:6] == ["schema_version", "airmem_version", "command", "taken_at_seconds", "took_seconds", "host"]
+    assert [*document][:6] == [
+        "schema_version",
+        "airmem_version",
+        "command",
+        "taken_at_seconds",
+        "took_seconds",
+        "host",
+    ]
     assert document["command"] == "ps"
     assert document["findings"] == []
     assert all([*row] == KEYS for row in document["services"])

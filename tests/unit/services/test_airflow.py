@@ -109,7 +109,12 @@ def test_version_2_webserver():
         process(2, 1, "gunicorn: master [airflow-webserver]"),
         fork(3, 2, "[ready] gunicorn: worker [airflow-webserver]"),
         fork(4, 2, "gunicorn: worker [airflow-webserver]"),
-    ) == {1: ("webserver", "parent"), 2: ("webserver", "manager"), 3: ("webserver", "worker"), 4: ("webserver", "worker")}
+    ) == {
+        1: ("webserver", "parent"),
+        2: ("webserver", "manager"),
+        3: ("webserver", "worker"),
+        4: ("webserver", "worker"),
+    }
 
 
 def test_a_webserver_whose_monitor_is_gone():
@@ -198,7 +203,10 @@ def test_a_task_of_another_user():
 
 
 def test_teams_and_callbacks_in_titles():
-    titles = (f"airflow worker -- LocalExecutor [red team]: {UUID}", "airflow worker -- LocalExecutor: connection-test db")
+    titles = (
+        f"airflow worker -- LocalExecutor [red team]: {UUID}",
+        "airflow worker -- LocalExecutor: connection-test db",
+    )
     roles = detect_roles([fork(2, 1, titles[0]), fork(3, 1, titles[1])])
     assert (roles[2].activity, roles[3].activity) == (UUID, "connection-test db")
 
