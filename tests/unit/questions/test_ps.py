@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_trees_are_in_order_and_count_children():
     assert [row.depth for row in rows] == [0, 1, 1, 1, 2, 1, 2, 1, 2, 1, 2]
     assert rows[0].children_count == 6
     assert rows[0].rss_bytes == rows[0].process.rss_pages * PAGE_BYTES > 0
-    for above, below in zip(rows, rows[1:], strict=False):
+    for above, below in pairwise(rows):
         assert below.depth <= above.depth + 1
 
 
