@@ -44,7 +44,6 @@ class _Member:
     is_suspect: Flags | None = None
     counted: Flags | None = None
     seen: Flags | None = None
-    seen_cells: Flags | None = None
 
     @property
     def pages(self) -> int:
@@ -157,7 +156,7 @@ class _Join:
             if member is None:
                 continue
             if member.seen is not None:
-                member.seen_cells = member.seen[member.positions]
+                self._index.count(member.cells[member.seen[member.positions]])  # stands for the children that map it
             empty = np.zeros(0, np.uint64)
             member.table = PageTable(runs=(), words=empty, is_complete=False, account=member.table.account)
             member.counted = member.seen = None
@@ -182,13 +181,6 @@ class _Join:
             stray_bytes=sum(map(self._strays, self._members, divided)),
         )
 
-    def _is_shared(self, member: _Member) -> Flags:
-        """Tell for each frame that the parent does not map whether another process of the tree does."""
-        is_shared = self._index.is_shared(member.cells)
-        if member.seen_cells is not None:
-            is_shared |= member.seen_cells
-        return is_shared
-
     def _strays(self, member: _Member | None, sharing: Sharing | None) -> int:
         """Return the bytes that a process seems to share with outsiders although they are anonymous.
 
@@ -197,16 +189,15 @@ class _Join:
         """
         if member is None or sharing is None or member.is_suspect is None:
             return 0
-        suspects = int(np.count_nonzero(member.is_suspect & ~self._is_shared(member)))
+        suspects = int(np.count_nonzero(member.is_suspect & ~self._index.is_shared(member.cells)))
         return min(sharing.outside_bytes, suspects * PAGE_BYTES)
 
     def _divide(self, member: _Member) -> Sharing | None:
         account = member.table.account
         if account.rss_bytes is None or account.uss_bytes is None:
             return None
-        is_shared = self._is_shared(member)
         parent_bytes = member.parent_pages * PAGE_BYTES
-        siblings_bytes = int(np.count_nonzero(is_shared)) * PAGE_BYTES
+        siblings_bytes = int(np.count_nonzero(self._index.is_shared(member.cells))) * PAGE_BYTES
         outside_bytes = account.rss_bytes - account.uss_bytes - parent_bytes - siblings_bytes
         return Sharing(parent_bytes=parent_bytes, siblings_bytes=siblings_bytes, outside_bytes=max(0, outside_bytes))
 
