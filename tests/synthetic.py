@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from airmem.model.cgroup import CgroupMemory
+from airmem.model.mapping import Mapping
 from airmem.model.memory import MemoryAccount
 from airmem.model.pages import FRAME_MASK, PRESENT, SWAPPED, PageTable
+from airmem.model.process import FORKED_WITHOUT_EXEC, Process
+from airmem.model.report import ProcessRow
 from airmem.units import PAGE_BYTES
 
 Pages = dict[int, int]
@@ -124,3 +129,61 @@ class Tables:
             is_complete=is_complete,
             account=self.account(position),
         )
+
+
+def make_process(pid: int, parent_pid: int = 1, **more: Any) -> Process:
+    """Return a process with the given fields and unremarkable others."""
+    fields: dict[str, Any] = {
+        "start_ticks": 100 + pid,
+        "command": "python",
+        "state": "S",
+        "session_id": 1,
+        "flags": FORKED_WITHOUT_EXEC,
+        "thread_count": 1,
+        "rss_pages": 0,
+        "arguments": ("python", "app.py"),
+        **more,
+    }
+    return Process(pid=pid, parent_pid=parent_pid, **fields)
+
+
+def make_account(rss: int | None = None, pss: int | None = None, uss: int | None = None, **more: Any) -> MemoryAccount:
+    """Return an account in bytes, its USS all dirty."""
+    return MemoryAccount(
+        rss_bytes=rss, pss_bytes=pss, private_clean_bytes=None if uss is None else 0, private_dirty_bytes=uss, **more
+    )
+
+
+def make_row(pid: int, parent_pid: int = 1, *, role: str = "worker", **more: Any) -> ProcessRow:
+    """Return a row; fields of the row by name, those of its process in `process`."""
+    fields: dict[str, Any] = {
+        "depth": "rollup",
+        "component": None,
+        "account": make_account(1000, 100, 10),
+        "sharing": None,
+        "user_id": None,
+        **more,
+    }
+    process = make_process(pid, parent_pid, **fields.pop("process", {}))
+    return ProcessRow(process=process, role=role, **fields)
+
+
+def make_cgroup(**more: Any) -> CgroupMemory:
+    """Return the account of a control group; what is not given is unknown."""
+    fields: dict[str, Any] = dict.fromkeys(CgroupMemory.__slots__)
+    return CgroupMemory(**{**fields, "version": 2, "path": "/app", **more})
+
+
+def make_mapping(start: int, end: int, *, name: str = "", permissions: str = "rw-p", **sizes: Any) -> Mapping:
+    """Return a mapping of whole pages with an account in bytes."""
+    account = {"rss_bytes": end - start, "pss_bytes": end - start, "shared_clean_bytes": 0, "shared_dirty_bytes": 0,
+               "private_clean_bytes": 0, "private_dirty_bytes": end - start, **sizes}  # fmt: skip
+    return Mapping(
+        start_address=start,
+        end_address=end,
+        permissions=permissions,
+        inode=0,
+        name=name,
+        is_hugetlb=False,
+        account=MemoryAccount(**account),
+    )

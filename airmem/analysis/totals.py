@@ -30,7 +30,7 @@ def sum_tree(
         rss_sum_bytes=_sum(row.account.rss_bytes for row in rows),
         pss_sum_bytes=_sum(row.account.pss_bytes for row in rows),
         uss_sum_bytes=_sum(row.account.uss_bytes for row in rows),
-        swap_pss_sum_bytes=_sum(row.account.swap_pss_bytes for row in rows),
+        swap_pss_sum_bytes=_known_sum(row.account.swap_pss_bytes for row in rows),
         distinct_bytes=sharing.distinct_bytes if sharing else None,
         exclusive_bytes=sharing.exclusive_bytes if sharing else None,
         unreadable_bound_bytes=bound_unreadable(rows, cgroup, remainder),
@@ -57,6 +57,11 @@ def bound_unreadable(
 def _is_empty(row: ProcessRow) -> bool:
     """Whether a process certainly holds no memory: there is nothing that could not be read."""
     return row.process.is_zombie or row.process.is_kernel_thread
+
+
+def _known_sum(values: Iterable[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _sum(values: Iterable[int | None]) -> int:
