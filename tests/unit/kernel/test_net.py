@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from airmem.kernel.net import parse_listeners, parse_socket_link
 
 HEADER = b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-LINE = b"   0: 0100007F:C58D 00000000:0000 %s 00000000:00000000 00:00000000 00000000     0        0 17564 1 0 100 0 0 10 0\n"
+LINE = b"   0: 0100007F:C58D 00000000:0000 %s 00000000:00000000 00:00000000 00000000     0        0 17564 1 0 100\n"
 
 
 def test_only_listening_sockets_count():
@@ -23,9 +23,8 @@ def test_addresses_of_version_6():
 
 def test_links_of_sockets():
     assert parse_socket_link("socket:[17564]") == 17564
-    assert [parse_socket_link(link) for link in ("pipe:[1]", "socket:[x]", "17564", "socket:[]", "/dev/null")] == [
-        None
-    ] * 5
+    others = ("pipe:[1]", "socket:[x]", "17564", "socket:[]", "/dev/null")
+    assert [parse_socket_link(link) for link in others] == [None] * 5
 
 
 @given(st.binary())

@@ -13,10 +13,13 @@ from airmem.questions.ps import answer_ps
 from airmem.render import as_csv, as_json, as_text
 from airmem.units import PAGE_BYTES
 from airmem.views.ps import short_title, view_ps, view_table
-from tests.unit.services.trees import CAPTURES
+from tests.unit.services.trees import CAPTURES, process
 
-KEYS = ["service", "component", "role", "pid", "parent_pid", "start_ticks", "depth", "title", "activity",
-        "children_count", "started_at_seconds", "up_seconds", "rss_bytes", "start_method", "container_id", "state"]  # fmt: skip
+KEYS = [
+    *("service", "component", "role", "pid", "parent_pid", "start_ticks", "depth", "title", "activity"),
+    *("children_count", "started_at_seconds", "up_seconds", "rss_bytes", "start_method", "container_id", "state"),
+]
+HEAD = ["schema_version", "airmem_version", "command", "taken_at_seconds", "took_seconds", "host"]
 
 
 def answer(name: str, root_pid: int | None = None, with_all: bool = False):
@@ -25,14 +28,7 @@ def answer(name: str, root_pid: int | None = None, with_all: bool = False):
 
 def test_json_has_the_promised_keys():
     document = json.loads(as_json.render(answer("airflow-3.3.2")))
-    assert [*document][:6] == [
-        "schema_version",
-        "airmem_version",
-        "command",
-        "taken_at_seconds",
-        "took_seconds",
-        "host",
-    ]
+    assert [*document][:6] == HEAD
     assert document["command"] == "ps"
     assert document["findings"] == []
     assert all([*row] == KEYS for row in document["services"])
@@ -86,7 +82,8 @@ def test_no_service_says_what_is_looked_for(tmp_path):
 
 
 def test_short_titles():
-    assert short_title(("/usr/bin/python3", "/opt/x/bin/airflow", "scheduler", "/x")) == "python3 airflow scheduler /x"
-    assert short_title(("airflow serve-logs",)) == "airflow serve-logs"
-    assert short_title(("python", "-m", "celery")) == "python -m celery"
-    assert short_title(()) == ""
+    long = ("/usr/bin/python3", "/opt/x/bin/airflow", "scheduler", "/x")
+    assert short_title(process(1, 0, *long)) == "python3 airflow scheduler /x"
+    assert short_title(process(1, 0, "airflow serve-logs")) == "airflow serve-logs"
+    assert short_title(process(1, 0, "python", "-m", "celery")) == "python -m celery"
+    assert short_title(process(1, 0)) == "[python]"

@@ -12,6 +12,7 @@ EXPECTED = {
     "gunicorn": {"gunicorn parent exec": 1, "gunicorn worker fork": 3},
     "gunicorn-preload": {"gunicorn parent exec": 1, "gunicorn worker fork": 2},
     "gunicorn-module": {"gunicorn parent exec": 1, "gunicorn worker fork": 1},
+    "gunicorn-of-airflow-3.3.2": {"gunicorn parent exec": 1, "gunicorn worker fork": 2},
     "gunicorn-untitled": {"gunicorn parent exec": 1, "gunicorn worker fork": 2},
     "celery": {"celery-worker parent exec": 1, "celery-worker worker fork": 2, "celery-worker beat fork": 1},
     "celery-nosetps": {"celery-worker parent exec": 1, "celery-worker worker fork": 2},
