@@ -20,16 +20,21 @@ def sum_tree(
     cgroup: CgroupMemory | None,
     remainder: CgroupRemainder | None,
     missed: bool,
+    depth: str = "rollup",
 ) -> TreeTotals:
-    """Return the sums of a tree; `missed` tells that processes of it could not be seen at all."""
-    unreadable = [row for row in rows if row.account.pss_bytes is None and not _is_empty(row)]
+    """Return the sums of a tree; `missed` tells that processes of it could not be seen at all.
+
+    `depth` is what was asked for: at status nobody looks for a PSS, so that none is missing.
+    """
+    wanted = "rss_bytes" if depth == "status" else "pss_bytes"
+    unreadable = [row for row in rows if getattr(row.account, wanted) is None and not _is_empty(row)]
     return TreeTotals(
         root_pid=rows[0].process.pid,
         process_count=len(rows),
         unreadable_count=len(unreadable),
         rss_sum_bytes=_sum(row.account.rss_bytes for row in rows),
-        pss_sum_bytes=_sum(row.account.pss_bytes for row in rows),
-        uss_sum_bytes=_sum(row.account.uss_bytes for row in rows),
+        pss_sum_bytes=_known_sum(row.account.pss_bytes for row in rows),
+        uss_sum_bytes=_known_sum(row.account.uss_bytes for row in rows),
         swap_pss_sum_bytes=_known_sum(row.account.swap_pss_bytes for row in rows),
         distinct_bytes=sharing.distinct_bytes if sharing else None,
         exclusive_bytes=sharing.exclusive_bytes if sharing else None,

@@ -1,14 +1,11 @@
-"""How much memory a process maps, by the kernel's own count.
-
-Compared and printed by nobody: a generated __eq__ and __repr__ would cost start-up time.
-"""
+"""How much memory a process maps, by the kernel's own count."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryAccount:
     """The bytes of one process, from smaps_rollup, smaps or status (Documentation/filesystems/proc.rst).
 

@@ -60,8 +60,8 @@ class TreeTotals:
     process_count: int
     unreadable_count: int
     rss_sum_bytes: int
-    pss_sum_bytes: int
-    uss_sum_bytes: int
+    pss_sum_bytes: int | None
+    uss_sum_bytes: int | None
     swap_pss_sum_bytes: int | None
     distinct_bytes: int | None
     exclusive_bytes: int | None

@@ -179,8 +179,9 @@ def _totals(tree: TreeTotals, cgroup: CgroupMemory | None) -> list[tuple[str, st
     if tree.unreadable_bound_bytes is not None:
         remark = f"at most, for {tree.unreadable_count} unreadable together (anonymous and shared)"
         lines.append(("Unreadable", format_bytes(tree.unreadable_bound_bytes), remark))
-    known = tree.pss_sum_bytes and not tree.is_lower_bound
-    ratio = f"{format_ratio(tree.rss_sum_bytes / tree.pss_sum_bytes)} the PSS: " if known else ""
+    ratio = ""
+    if tree.pss_sum_bytes and not tree.is_lower_bound:
+        ratio = f"{format_ratio(tree.rss_sum_bytes / tree.pss_sum_bytes)} the PSS: "
     lines.append(("Sum of RSS", least + format_bytes(tree.rss_sum_bytes), f"{ratio}do not add up what top shows"))
     return lines + _cgroup_lines(cgroup)
 
