@@ -19,6 +19,7 @@ def sum_tree(
     sharing: TreeSharing | None,
     cgroup: CgroupMemory | None,
     remainder: CgroupRemainder | None,
+    *,
     missed: bool,
     depth: str = "rollup",
 ) -> TreeTotals:

@@ -48,7 +48,7 @@ def answer_pss(
     snapshot = collect_tree(source, root_pid, chosen, with_users)
     sharing = _sharing(snapshot, with_exclusive)
     rows = _rows(snapshot, sharing, LiveListeners(source))
-    tree = sum_tree(rows, sharing, snapshot.cgroup, snapshot.remainder, _has_unseen(snapshot), chosen)
+    tree = sum_tree(rows, sharing, snapshot.cgroup, snapshot.remainder, missed=_has_unseen(snapshot), depth=chosen)
     return PssReport(
         head=Head(
             command="pss",

@@ -15,7 +15,7 @@ OPEN = CgroupRemainder(outsiders_pss_bytes=0, obstacles=())
 
 
 def total(*rows, missed=False, sharing=None, cgroup=None, remainder=None):
-    return sum_tree(rows, sharing, cgroup, remainder, missed)
+    return sum_tree(rows, sharing, cgroup, remainder, missed=missed)
 
 
 def test_sums():
@@ -57,7 +57,7 @@ def test_what_nobody_knows_is_no_sum_of_zero():
 
 
 def test_pages_counted_once_are_the_sharings():
-    sharing = TreeSharing(by_process=(None,), distinct_bytes=4096, exclusive_bytes=0, unsettled={})
+    sharing = TreeSharing(by_process=(None,), distinct_bytes=4096, exclusive_bytes=0, unsettled={}, stray_bytes=0)
     tree = total(make_row(1), sharing=sharing)
     assert (tree.distinct_bytes, tree.exclusive_bytes) == (4096, 0)
 
