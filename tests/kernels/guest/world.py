@@ -45,8 +45,9 @@ def prepare():
     """Make the folders and the copy of the interpreter, and keep memory from moving while it is counted."""
     os.makedirs(WORK, exist_ok=True)
     os.chmod(WORK, 0o1777)
-    with open("/sys/kernel/mm/transparent_hugepage/khugepaged/defrag", "w") as file:
-        file.write("0")
+    for name, value in (("scan_sleep_millisecs", "1000000000"), ("pages_to_scan", "1")):
+        with open(f"/sys/kernel/mm/transparent_hugepage/khugepaged/{name}", "w") as file:
+            file.write(value)  # khugepaged gives even a frozen worker copies of its parent's pages
     copy_interpreter()
 
 
