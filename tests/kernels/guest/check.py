@@ -100,8 +100,8 @@ def smaps_agrees(target):
             assert 0 <= less <= count * KB, f"{pid} {key}: smaps is {less} less, {count} mappings"
 
 
-def pages_are_exact(target):
-    document = answer("root-pages", 0, target.parent, "--depth", "pages", "--exclusive")
+def pages_are_exact(name, target):
+    document = answer(name, 0, target.parent, "--depth", "pages", "--exclusive")
     worst = 0
     for pid in target.living:
         process, account = by_pid(document)[pid], rows(read(f"/proc/{pid}/smaps_rollup"))
@@ -225,7 +225,8 @@ def look(app, root, plain, small):
         check(f"{who}: status exact", status_is_exact, f"{who}-status", uid, app)
         check(f"{who}: cgroup v2 exact", cgroup_is_exact, f"{who}-cgroup", uid, app, 2, 128 << 20)
     check("root: auto is pages", auto_is, "root-auto", 0, app, "pages")
-    check("root: pages exact", pages_are_exact, app)
+    check("root: pages exact", pages_are_exact, "root-pages", app)
+    check("root: pages exact, no huge page", pages_are_exact, "root-pages-plain", plain)
     check("user: auto is rollup", auto_is, "user-auto", USER, app, "rollup")
     check("root: rollup of root's tree", rollup_is_exact, "root-on-root", 0, root, "rollup")
     check("user: another's tree, bounded", other_user_is_bounded, "user-on-plain", plain)
