@@ -229,3 +229,18 @@ def test_a_real_tree_agrees_with_the_kernels_own_counts_of_mappings(captured):
         assert row[3] == 0
     assert parent is not None
     assert parent[2] == len(sets[0] & set().union(*sets[1:]))
+
+
+def test_anonymous_pages_shared_with_nobody_found_are_looked_for_again():
+    anonymous, of_a_file = pages(10, 1, 2), {12: present(3, FILE)}
+    tables = Tables([pages(10, 1), {**anonymous, **of_a_file}], outsiders=Counter({2: 1, 3: 1}))
+    tree = attribute_sharing(tables, [None, 0])
+    assert tree.stray_bytes == PAGE_BYTES
+    assert tables.reads.count((0, "own")) == LOOKS
+    assert divide(tree)[1] == (0, 1, 0, 2)
+
+
+def test_nothing_strays_in_a_tree_that_shares_with_itself():
+    tables = Tables([pages(10, 1, 2), pages(10, 1, 2), pages(10, 1), pages(10, 0, 2)])
+    assert attribute_sharing(tables, [None, 0, 0, 1]).stray_bytes == 0
+    assert tables.reads.count((0, "own")) == 1
