@@ -12,14 +12,18 @@ gc.disable()
 
 def run() -> None:
     """Run the command line and leave at once: tearing the interpreter down takes longer than reading 10 processes."""
-    from airmem.cli import main  # noqa: PLC0415  # after gc.disable
-
-    status = main()
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        status = status or 1
+        from airmem.cli import main  # noqa: PLC0415  # after gc.disable
+
+        status = main()
+    except KeyboardInterrupt:  # before main could say so
+        status = 130
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:  # as it is when the caller has closed it
+                stream.flush()
+        except (OSError, ValueError):
+            status = status or 1
     os._exit(status)
 
 

@@ -66,8 +66,9 @@ def main(arguments: list[str] | None = None) -> int:  # noqa: PLR0911  # one lin
         return problem.exit_code
     except AirmemError as problem:
         return _say(problem.cause, problem.remedy, problem.exit_status, problem.lines)
-    except BrokenPipeError:
-        # The reader of a pipe (head, less) has gone: nothing is wrong, and nothing more can be written.
+    except (BrokenPipeError, SystemExit):
+        # The reader of a pipe (head, less) has gone: nothing is wrong, and nothing more can be written. click, where
+        # it meets that first, exits with 1.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as problem:

@@ -173,7 +173,7 @@ def decode_pss(document: Json) -> tuple[float, str, tuple[ProcessRow, ...]]:
     try:
         rows = tuple(_decode_row(row) for row in document["processes"])
         return float(document["taken_at_seconds"]), str(document["host"]["hostname"]), rows
-    except (KeyError, TypeError, ValueError) as problem:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as problem:
         raise UsageProblem(f"the earlier answer is incomplete: {problem!r}", remedy) from problem
 
 

@@ -14,7 +14,8 @@ from airmem.model.mapping import Mapping
 from airmem.model.memory import MemoryAccount
 from airmem.model.pages import FRAME_MASK, PRESENT, SWAPPED, PageTable
 from airmem.model.process import FORKED_WITHOUT_EXEC, Process
-from airmem.model.report import ProcessRow
+from airmem.model.report import Head, ProcessRow, PssReport
+from airmem.model.snapshot import Host
 from airmem.units import PAGE_BYTES
 
 Pages = dict[int, int]
@@ -187,3 +188,22 @@ def make_mapping(start: int, end: int, *, name: str = "", permissions: str = "rw
         is_hugetlb=False,
         account=MemoryAccount(**account),
     )
+
+
+def make_report(*rows: ProcessRow, **more: Any) -> PssReport:
+    """Return an answer over the given rows, taken at a fixed time on a made-up host."""
+    from airmem.analysis.totals import sum_tree
+
+    host = Host(boot_id="b", hostname="host-1", kernel="6.1.0", pid_namespace="pid:[1]", container_id="")
+    fields: dict[str, Any] = {
+        "depth": "rollup",
+        "component": None,
+        "tree": sum_tree(rows, None, None, None, False),
+        "cgroup": None,
+        "processes": rows,
+        "gaps": (),
+        "findings": (),
+        **more,
+    }
+    head = Head(command="pss", taken_at_seconds=1_700_000_000.5, took_seconds=0.0123456789, host=host)
+    return PssReport(head=head, **fields)

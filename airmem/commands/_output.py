@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from airmem.views.document import Document
 
 SEVERITIES = ("note", "warning", "critical")
+ROOM = "Give a place that is writable and has room."
 
 
 def show(document: Document, path: str | None, force: bool, no_color: bool) -> None:
     """Write a document as text: as wide as the terminal and colored there, plain and whole elsewhere."""
     from airmem.render import as_text  # noqa: PLC0415  # JSON needs none of it
 
-    terminal = path is None and sys.stdout.isatty()
+    terminal = path is None and sys.stdout is not None and sys.stdout.isatty()
     color = terminal and not no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     write(as_text.render(document, _width() if terminal else None, color), path, force)
 
@@ -28,11 +29,10 @@ def write(text: str, path: str | None, force: bool = False) -> None:
     """Write an answer to standard output, or to a new file of mode 0600 that no symbolic link leads to.
 
     Errors: UsageProblem when the file exists (and `force` is not given) or cannot be written; what was there before
-    stays whole until the new text is complete.
+    stays whole until the new text is complete. BrokenPipeError when nobody reads standard output any more.
     """
     if path is None or path == "-":
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        _print(text)
         return
     check_output(path, force)
     partial = f"{path}.{os.getpid()}.partial"
@@ -40,10 +40,24 @@ def write(text: str, path: str | None, force: bool = False) -> None:
         _write_new(partial, text)
         os.replace(partial, path)
     except OSError as problem:
+        raise UsageProblem(f"cannot write {path}: {problem.strerror}", ROOM) from problem
+    finally:
         if os.path.lexists(partial):
             os.unlink(partial)
-        remedy = "Give a place that is writable and has room."
-        raise UsageProblem(f"cannot write {path}: {problem.strerror}", remedy) from problem
+
+
+def _print(text: str) -> None:
+    """Write to standard output; what its encoding cannot express becomes an escape."""
+    if sys.stdout is None:
+        raise UsageProblem("standard output is closed", "Redirect it, or write with --output FILE.")
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        raise UsageProblem(f"cannot write the answer: {problem.strerror}", ROOM) from problem
 
 
 def check_output(path: str | None, force: bool) -> None:
@@ -52,6 +66,8 @@ def check_output(path: str | None, force: bool) -> None:
         return
     if os.path.islink(path):
         raise UsageProblem(f"{path} is a symbolic link", "airmem does not write through links; give another name.")
+    if os.path.lexists(path) and not os.path.isfile(path):
+        raise UsageProblem(f"{path} is not a regular file", "airmem replaces files only; give another name.")
     if os.path.lexists(path) and not force:
         raise UsageProblem(f"{path} exists", "Give another name, or --force to replace it.")
 

@@ -34,7 +34,7 @@ def _row(change: RoleChange, style: str = "") -> Row:
     pss = (_mean(before, "pss_sum_bytes"), _mean(after, "pss_sum_bytes"))
     uss = (_mean(before, "uss_sum_bytes"), _mean(after, "uss_sum_bytes"))
     counts = f"{before.process_count if before else 0} -> {after.process_count if after else 0}"
-    sums = (before.pss_sum_bytes if before else 0, after.pss_sum_bytes if after else 0)
+    sums = (_sum(before), _sum(after))
     name = f"{change.component} {change.role}" if change.component else change.role
     cells = (name, counts, *pss, _difference(*pss), *uss, _difference(*uss), _difference(*sums))
     return Row(cells=cells, style=style)
@@ -44,6 +44,13 @@ def _mean(size: RoleSize | None, name: str) -> int | None:
     if size is None or size.process_count == size.unread_count:
         return None
     return int(getattr(size, name) / (size.process_count - size.unread_count))
+
+
+def _sum(size: RoleSize | None) -> int | None:
+    """Return the summed PSS of a role: 0 without processes, unknown if one of them could not be read."""
+    if size is None:
+        return 0
+    return None if size.unread_count else size.pss_sum_bytes
 
 
 def _difference(before: int | None, after: int | None) -> Cell:

@@ -1,0 +1,1 @@
+"""Answers with fixed numbers, as every format shows them; `python -m tests.golden.make` writes them anew."""
