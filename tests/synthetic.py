@@ -198,7 +198,7 @@ def make_report(*rows: ProcessRow, **more: Any) -> PssReport:
     fields: dict[str, Any] = {
         "depth": "rollup",
         "component": None,
-        "tree": sum_tree(rows, None, None, None, False),
+        "tree": sum_tree(rows, None, None, None, missed=False),
         "cgroup": None,
         "processes": rows,
         "gaps": (),

@@ -59,7 +59,7 @@ def tree(grown: int = 0) -> PssReport:
     sharing = TreeSharing(
         by_process=(None,) * 3, distinct_bytes=240 * MIB, exclusive_bytes=200 * MIB, unsettled={}, stray_bytes=0
     )
-    totals = sum_tree(found, sharing, CGROUP, None, False)
+    totals = sum_tree(found, sharing, CGROUP, None, missed=False)
     findings = check_memory(found, totals, CGROUP)
     return make_report(
         *found, depth="pages", component="scheduler", tree=totals, cgroup=CGROUP, findings=findings
@@ -84,7 +84,7 @@ def unreadable() -> PssReport:
     return make_report(
         *found,
         component="scheduler",
-        tree=sum_tree(found, None, CGROUP, remainder, True),
+        tree=sum_tree(found, None, CGROUP, remainder, missed=True),
         cgroup=CGROUP,
         gaps=advise(tuple(gaps)),
         findings=(Finding(code="AM900", severity="critical", pid=1, summary="S", evidence="E", remedy="R"),),
