@@ -101,11 +101,13 @@ def _read_earlier(file: BinaryIO | None) -> dict[str, Any] | None:
         return None
     import json  # noqa: PLC0415
 
+    remedy = "Make one with: airmem pss TARGET --format json -o before.json"
     try:
-        document: dict[str, Any] = json.load(file)
+        document = json.load(file)
     except (OSError, ValueError, RecursionError) as problem:
-        remedy = "Make one with: airmem pss TARGET --format json -o before.json"
         raise UsageProblem(f"{file.name} is no JSON document: {problem}", remedy) from problem
+    if not isinstance(document, dict):
+        raise UsageProblem(f"{file.name} is no answer of airmem", remedy)
     return document
 
 
