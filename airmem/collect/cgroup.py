@@ -38,6 +38,7 @@ def collect_cgroup(reader: KernelReader, pid: int) -> tuple[CgroupMemory | None,
 
 
 def _absence(version: int, path: str, folder: str | None) -> tuple[str, str]:
+    """Return (reason, detail) for a group without an account here."""
     if folder is None:
         return "cgroup_not_mounted", f"the version {version} control group {path} is not mounted where airmem runs"
     if path == "/":
