@@ -98,7 +98,7 @@ class Machine:
         """Make the run's folder anew, with the DAGs and programs where their user can read them."""
         shutil.rmtree(self.run, ignore_errors=True)
         self.own(self.run)
-        for name in ("logs", "home", "notes"):
+        for name in ("answers", "logs", "home", "notes"):
             self.own(self.run / name, 0o700)
         for name in ("dags", "apps"):
             shutil.copytree(HERE / name, self.run / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -150,6 +150,10 @@ class Machine:
         )
         assert "Traceback" not in done.stdout + done.stderr
         return done
+
+    def keep(self, name: str, text: str) -> None:
+        """Keep an answer beside the logs, for people."""
+        (self.run / "answers" / name).write_text(text)
 
     def end(self) -> None:
         """Let the tasks go and end all that was started."""

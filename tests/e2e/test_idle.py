@@ -41,8 +41,10 @@ def test_idle_workers_stay_unreadable(idle, airflow: Airflow, superuser, ask: As
     assert {reasons[row["pid"]] for row in idle} == {"not_dumpable"}
 
 
-def test_root_reads_them(idle, airflow: Airflow, superuser, ask: Ask):
+def test_root_reads_them(idle, airflow: Airflow, superuser, ask: Ask, machine: Machine):
     answer = ask("pss", airflow.components["scheduler"].pid)
     rows = {row["pid"]: row for row in answer["processes"]}
     assert all(rows[row["pid"]]["pss_bytes"] for row in idle)
     assert answer["tree"]["unreadable_count"] == 0
+    for command in ("ps", "pss"):
+        machine.keep(f"{command}-idle.txt", machine.run_airmem(command, answer["tree"]["root_pid"]).stdout)
