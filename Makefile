@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: help demo test check bench docs kernels clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 $(BIN)/airmem: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -49,3 +49,11 @@ kernels: ## run airmem on other kernels under emulation (downloads Debian's)
 
 clean: ## remove what make has made
 	rm -rf $(VENV) site dist build
+
+.PHONY: e2e bundle
+
+e2e: $(VENV)/.dev ## bring up a real Airflow, gunicorn and Celery, and check what airmem says of them
+	AIRMEM_E2E=1 $(BIN)/python -m pytest tests/e2e
+
+bundle: $(VENV)/.dev ## pack airmem for machines without a network: dist/airmem-VERSION-ARCH.tar.gz
+	$(BIN)/python tools/bundle.py $(BUNDLE)
