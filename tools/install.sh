@@ -38,10 +38,10 @@ mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 if [ "$mode" = environment ]; then
     "$python" -m venv --without-pip "$folder"
-    "$folder/bin/python" "$pip/pip" --isolated install --quiet --disable-pip-version-check --no-cache-dir \
+    "$folder/bin/python" -I "$pip/pip" --isolated install --quiet --disable-pip-version-check --no-cache-dir \
         --no-index --find-links "$here/wheels" --upgrade airmem
 else
-    "$python" "$pip/pip" --isolated install --quiet --disable-pip-version-check --no-cache-dir \
+    "$python" -I -S "$pip/pip" --isolated install --quiet --disable-pip-version-check --no-cache-dir \
         --no-index --find-links "$here/wheels" --upgrade --target "$folder/packages" airmem
     mkdir -p "$folder/bin"
     found=$(command -v "$python")

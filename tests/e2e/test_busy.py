@@ -22,6 +22,9 @@ KIB, MIB = 1 << 10, 1 << 20
 MOVEMENT_BYTES = 2 * MIB
 """What a process of a living tree may gain and lose between two looks, besides what the test itself sees it do."""
 
+RSS_LAG_BYTES = 8 * MIB
+"""ps shows the kernel's counter, which lags behind for each processor; and the process goes on."""
+
 PSS_ROUNDING_BYTES = 8 * KIB
 BOUND_RATIO = 0.01
 BOUND_BYTES = 2 * MIB
@@ -79,7 +82,8 @@ def test_ps_tells_titles_tasks_and_start_methods(seen):
         assert row["start_method"] == ("exec" if one.role == "parent" else "fork")
         if one.title is not None and one.role in ("worker", "task"):
             assert row["activity"] == one.title.rpartition(" ")[2]
-        assert abs(row["rss_bytes"] - read_status_rss(row["pid"])) < 64 * MIB if one.place.is_alive else True
+        if one.role != "parser":  # it has ended by now
+            assert abs(row["rss_bytes"] - read_status_rss(row["pid"])) < RSS_LAG_BYTES
 
 
 def test_text_has_a_line_for_each_process(seen, machine: Machine):
@@ -180,12 +184,12 @@ def _own(accounts: dict[int, dict[str, int]]) -> list[tuple[int, int]]:
     return [(one["rss_bytes"], one["uss_bytes"]) for one in accounts.values()]
 
 
-def test_workers_that_are_not_dumpable_are_explained(airflow: Airflow, superuser, tasks, ask: Ask, machine: Machine):
+def test_workers_that_are_not_dumpable_are_explained(airflow: Airflow, tasks, ask: Ask, machine: Machine):
     pid = airflow.components["scheduler"].pid
     hidden = {one[key] for one in tasks for key in ("pid", "parent_pid")}
     pids = [*descendants(pid)]
     with stopped(pids):
-        truth = {one: read_account(one) for one in pids}
+        truth = {one: read_account(one) for one in pids if one not in hidden}
         answer = ask("pss", pid, uid=machine.uid, gid=machine.gid)
         status = {one: read_status_rss(one) for one in hidden}
     rows = {row["pid"]: row for row in answer["processes"]}

@@ -34,7 +34,7 @@ def test_the_same_workers_wait(idle, tasks):
     assert len(idle) == WORKERS
 
 
-def test_idle_workers_stay_unreadable(idle, airflow: Airflow, superuser, ask: Ask, machine: Machine):
+def test_idle_workers_stay_unreadable(idle, airflow: Airflow, ask: Ask, machine: Machine):
     answer = ask("pss", airflow.components["scheduler"].pid, uid=machine.uid, gid=machine.gid)
     reasons = {gap["pid"]: gap["reason"] for gap in answer["gaps"] if gap["fact"] == "pss_bytes"}
     assert {row["pid"] for row in idle} <= reasons.keys()
