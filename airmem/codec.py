@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from airmem.model.cgroup import CgroupMemory
     from airmem.model.change import RoleChange, TreeChange
+    from airmem.model.environment import Ability, DoctorReport, Environment, Identity, TargetFacts
     from airmem.model.lineup import LinedUpMapping
     from airmem.model.report import Head, ProcessRow, PssReport
     from airmem.model.services import PsReport, ServiceRow
@@ -49,9 +50,13 @@ def encode_pss(report: PssReport) -> Json:
     return document
 
 
-def encode_report(report: PssReport | PsReport) -> Json:
+def encode_report(report: PssReport | PsReport | DoctorReport) -> Json:
     """Return the document of any answer, by its command."""
-    encoders: dict[str, Callable[[Any], Json]] = {"ps": encode_ps, "pss": encode_pss}
+    encoders: dict[str, Callable[[Any], Json]] = {
+        "ps": encode_ps,
+        "pss": encode_pss,
+        "doctor": encode_doctor,
+    }
     return encoders[report.head.command](report)
 
 
@@ -113,6 +118,67 @@ def encode_row(row: ProcessRow) -> Json:
         "swap_pss_bytes": account.swap_pss_bytes,
         "hugetlb_bytes": account.hugetlb_bytes,
         "sharing": None if row.sharing is None else fields_of(row.sharing),
+    }
+
+
+def encode_doctor(report: DoctorReport) -> Json:
+    """Return the document of `airmem doctor` (docs/schema/doctor.json)."""
+    return {
+        **encode_head(report.head),
+        "environment": _encode_environment(report.environment),
+        "target": None if report.target is None else _encode_target(report.target),
+        "commands": [_encode_ability(one) for one in report.abilities],
+        "gaps": [fields_of(gap) for gap in report.gaps],
+        "findings": [fields_of(finding) for finding in report.findings],
+    }
+
+
+def _encode_environment(environment: Environment) -> Json:
+    place = fields_of(environment.place)
+    return {
+        "kernel": fields_of(environment.kernel),
+        "place": {**place, "identity": _encode_identity(environment.place.identity)},
+        "programs": [fields_of(one) for one in environment.programs],
+        "cgroup_version": environment.cgroup_version,
+        "has_memory_account": environment.has_memory_account,
+    }
+
+
+def _encode_identity(identity: Identity) -> Json:
+    from airmem.model.capability import capability_names  # noqa: PLC0415  # only for airmem doctor
+
+    fields = fields_of(identity)
+    masks = {name: list(capability_names(value)) for name, value in fields.items() if name.endswith("_capabilities")}
+    return {**fields, **masks, "is_dumpable": identity.is_dumpable}
+
+
+def _encode_target(target: TargetFacts) -> Json:
+    process, identity = target.process, target.identity
+    return {
+        "pid": target.pid,
+        "start_ticks": process.start_ticks if process else None,
+        "title": process.title if process else None,
+        "identity": _encode_identity(identity) if identity else None,
+        **{name: getattr(target, name) for name in TARGET_FIELDS},
+    }
+
+
+TARGET_FIELDS = ("container_id", "user_namespace", "pid_namespace", "files", "reason", "detail", "python_version",
+                 "python_evidence")  # fmt: skip
+
+
+def _encode_ability(ability: Ability) -> Json:
+    possible: bool | str = {"yes": True, "no": False}.get(ability.possible, ability.possible)
+    return {
+        "command": ability.command,
+        "depth": ability.depth,
+        "capability": ability.capability,
+        "possible": possible,
+        "reason": ability.reason,
+        "cause": ability.cause,
+        "remedy": ability.remedy.text,
+        "line": ability.remedy.line,
+        "lasting": ability.remedy.lasting,
     }
 
 

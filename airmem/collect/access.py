@@ -1,8 +1,8 @@
 """Why the kernel refuses a read: derived from who is who, since the tools' own messages mislead.
 
 The rules are those of __ptrace_may_access (kernel/ptrace.c, ptrace(2)): all user and group ids equal, the target
-dumpable, and its permitted capabilities among the reader's; or CAP_SYS_PTRACE. Since Linux 6.15 CAP_PERFMON opens
-maps, smaps and pagemap as well.
+dumpable, both in one user namespace, and its permitted capabilities among the reader's; or CAP_SYS_PTRACE in the
+target's user namespace. Since Linux 6.15 CAP_PERFMON opens maps, smaps and pagemap as well.
 """
 
 from __future__ import annotations
@@ -10,51 +10,82 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from airmem.kernel.status import parse_credentials, parse_status
+from airmem.collect.place import FIRST_USER_NAMESPACE, collect_identity, read_link, read_or_empty
+from airmem.collect.processes import own_process_id
+from airmem.kernel.privileges import parse_is_mapped
+from airmem.model.capability import SYS_PTRACE, capability_names
 
 if TYPE_CHECKING:
     from airmem.kernel.reader import KernelReader
-    from airmem.model.credentials import Credentials
+    from airmem.model.environment import Identity
 
-SYS_PTRACE = 19
-SYS_ADMIN = 21
-
-
-def collect_credentials(reader: KernelReader, pid: int | str) -> Credentials:
-    """Return who a process is. Errors: OSError when it is gone or hidden."""
-    path = f"/proc/{pid}"
-    with reader.process(int(reader.link("/proc/self")) if pid == "self" else int(pid)) as files:
-        return parse_credentials(parse_status(reader.read(f"{path}/status")), files.owner_uid())
+NOT_DUMPABLE = (
+    "it called prctl(PR_SET_DUMPABLE, 0), as Airflow's task supervisors do since 3.2, or changed its uid after exec, as"
+    " gunicorn --user does"
+)
 
 
 def explain_denial(reader: KernelReader, pid: int) -> tuple[str, str]:
     """Return (reason, detail) for a refused read of a process that exists: a word for programs, a line for people."""
     try:
-        target, own = collect_credentials(reader, pid), collect_credentials(reader, "self")
+        target, own = collect_identity(reader, pid), collect_identity(reader, own_process_id(reader) or 0)
     except (OSError, ValueError):
         return "denied", f"the kernel does not let uid {os.geteuid()} read process {pid}"
-    own_uid, own_gid = own.user_ids[1], own.group_ids[1]
-    if set(target.user_ids[:3]) != {own_uid}:
+    if _is_outside(reader, own, target):
+        return "user_namespace", (
+            f"process {pid} (uid {_ids(target.user_ids)} as seen from here) belongs to a user namespace outside"
+            " airmem's: root of this one is nobody there"
+        )
+    if own.may(SYS_PTRACE):
+        return "security_module", (
+            f"airmem has CAP_SYS_PTRACE and is refused process {pid} all the same: a security module (AppArmor,"
+            " SELinux, Landlock) forbids it, or the file's mode"
+        )
+    return explain_identities(pid, own, target)
+
+
+def explain_identities(pid: int, own: Identity, target: Identity) -> tuple[str, str]:
+    """Return (reason, detail) from who is who; where several things are in the way, the one hardest to get around."""
+    is_same_user = set(target.user_ids[:3]) == {own.user_id}
+    who = "runs as the same uid" if is_same_user else f"runs as uid {_ids(target.user_ids)}, airmem as"
+    if target.user_id not in (0, target.owner_uid):
+        return "not_dumpable", f"process {pid} {who} {own.user_id}, and is not dumpable: {NOT_DUMPABLE}"
+    attainable = own.permitted_capabilities if is_same_user else own.bounding_capabilities * (target.user_id == 0)
+    missing = target.permitted_capabilities & ~attainable
+    if missing and (is_same_user or target.user_id != 0):
+        detail = f"process {pid} {who} {own.user_id}, and holds {_list(missing)} which airmem lacks"
+        return "more_capabilities", detail
+    if not is_same_user:
         return "other_user", (
-            f"process {pid} runs as uid {_ids(target.user_ids)}, airmem as uid {own_uid} without CAP_SYS_PTRACE"
+            f"process {pid} runs as uid {_ids(target.user_ids)}, airmem as uid {own.user_id} without CAP_SYS_PTRACE"
         )
-    if target.owner_uid != own_uid:
-        return "not_dumpable", (
-            f"process {pid} runs as the same uid {own_uid} but is not dumpable: it called prctl(PR_SET_DUMPABLE, 0), as"
-            " Airflow's task supervisors do since 3.2, or changed its uid after exec, as gunicorn --user does"
-        )
-    if set(target.group_ids[:3]) != {own_gid}:
+    if set(target.group_ids[:3]) != {own.group_ids[1]}:
         return "other_group", (
-            f"process {pid} runs as gid {_ids(target.group_ids)}, airmem as gid {own_gid}; the kernel compares both"
+            f"process {pid} runs as gid {_ids(target.group_ids)}, airmem as gid {own.group_ids[1]}; the kernel compares"
+            " both"
         )
-    if target.permitted_capabilities & ~own.permitted_capabilities:
-        missing = target.permitted_capabilities & ~own.permitted_capabilities
-        return "more_capabilities", f"process {pid} holds capabilities that airmem lacks (mask {missing:#x})"
     return "security_module", (
         f"user, group and capabilities of process {pid} match, so a user namespace, a security module (AppArmor,"
         " SELinux) or its not being dumpable forbids the read"
     )
 
 
+def _is_outside(reader: KernelReader, own: Identity, target: Identity) -> bool:
+    """Whether the target is in no user namespace that airmem, in a child namespace, could have power over."""
+    if read_link(reader, "/proc/self/ns/user") in ("", FIRST_USER_NAMESPACE):
+        return False
+    if own.may(SYS_PTRACE):
+        return True  # which is power over all processes of this namespace and those below
+    overflow = read_or_empty(reader, "/proc/sys/kernel/overflowuid").strip()
+    uid_map = read_or_empty(reader, "/proc/self/uid_map")
+    is_nobody = overflow.isdigit() and target.user_id == int(overflow) and not parse_is_mapped(uid_map, int(overflow))
+    return is_nobody or explain_identities(0, own, target)[0] == "security_module"
+
+
 def _ids(ids: tuple[int, ...]) -> str:
     return "/".join(str(one) for one in dict.fromkeys(ids[:3]))
+
+
+def _list(capabilities: int) -> str:
+    names = capability_names(capabilities)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

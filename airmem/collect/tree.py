@@ -78,7 +78,7 @@ def choose_depth(reader: KernelReader, tree: tuple[Process, ...], depth: str) ->
     if depth == "auto" and rss_sum_bytes > AUTO_PAGES_BYTES:
         detail = f"{rss_sum_bytes // GIB} GiB of summed RSS; beyond {AUTO_PAGES_BYTES // GIB} GiB only on request"
         return "rollup", (_sharing_gap("too_large", detail),)
-    if _cannot_read_frames(reader):
+    if not can_read_frames(reader):
         detail = "page frame numbers are hidden here: they need CAP_SYS_ADMIN in the first user namespace"
         return "rollup", (_sharing_gap("no_page_frames", detail),)
     if not _has_numpy():
@@ -90,16 +90,16 @@ def _sharing_gap(reason: str, detail: str) -> Gap:
     return gap(None, "sharing", reason, detail)
 
 
-def _cannot_read_frames(reader: KernelReader) -> bool:
-    """Whether page frame numbers are hidden, probed on a page of airmem's own (pagemap.rst)."""
+def can_read_frames(reader: KernelReader) -> bool:
+    """Whether page frame numbers show, tried on a page of airmem's own (pagemap.rst)."""
     marker = object()
     word = bytearray(8)
     try:
         with reader.process(int(reader.link("/proc/self"))) as files:
             files.read_words("pagemap", ((id(marker) // PAGE_BYTES, 1),), memoryview(word))
     except (OSError, ValueError):
-        return True
-    return not int.from_bytes(word, "little") & FRAME_MASK
+        return False
+    return bool(int.from_bytes(word, "little") & FRAME_MASK)
 
 
 def _has_numpy() -> bool:
@@ -131,10 +131,7 @@ def _find_tree(reader: KernelReader, root_pid: int) -> tuple[Process, ...]:
     if tree := collect_tree_processes(reader, root_pid):
         return tree
     if process_exists(root_pid):
-        raise NotPermitted(
-            f"process {root_pid} exists but /proc hides it (hidepid)",
-            "Run airmem as its user or as root, or mount /proc with gid= for your group.",
-        )
+        raise NotPermitted(f"process {root_pid} exists but /proc hides it (hidepid)")
     raise ProcessGone(f"there is no process {root_pid}", "List what runs here with: airmem ps")
 
 

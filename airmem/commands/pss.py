@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
 SORTS = ("pid", "rss", "pss", "uss", "swap", "swap_pss", "parent", "siblings", "outside")
 DENIED = frozenset(
-    {"other_user", "other_group", "not_dumpable", "more_capabilities", "security_module", "denied", "hidepid"}
+    {
+        "other_user",
+        "other_group",
+        "not_dumpable",
+        "more_capabilities",
+        "user_namespace",
+        "security_module",
+        "denied",
+        "hidepid",
+    }
 )
 UNMEASURABLE = frozenset({"zombie", "kernel_thread", "gvisor", "malformed", "unreadable"})
 

@@ -104,6 +104,16 @@ class ProcessFiles:
         """
         return os.stat("status", dir_fd=self._folder).st_uid
 
+    def control(self, name: str, request: int, argument: bytearray) -> int:
+        """Ask the kernel an ioctl(2) question about a file opened to read; `argument` is filled in place."""
+        from fcntl import ioctl  # noqa: PLC0415  # seldom asked
+
+        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            return int(ioctl(file, request, argument))
+        finally:
+            os.close(file)
+
     def read_words(self, name: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
         """Fill `target` with the 8-byte words of each run (first word, count), one run after the other.
 

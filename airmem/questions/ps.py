@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from airmem.collect import clock
 from airmem.collect.gaps import gap
 from airmem.collect.host import ContainerIds, collect_host
-from airmem.collect.processes import collect_boot_time, hidepid_level
+from airmem.collect.processes import collect_boot_time, hidepid_level, process_exists
 from airmem.collect.source import open_source
 from airmem.errors import ProcessGone
 from airmem.model.report import Head
 from airmem.model.services import PsReport, ServiceRow
 from airmem.questions.survey import survey_services
-from airmem.rules.gaps import advise
 from airmem.services.family import Family, is_interpreter
 from airmem.units import PAGE_BYTES, TICKS_PER_SECOND
 
@@ -38,7 +37,7 @@ def answer_ps(root_pid: int | None = None, *, with_all: bool = False, source: So
     began, taken_at_seconds = clock.monotonic_seconds(), clock.now_seconds()
     reader = source or open_source()
     survey = survey_services(reader)
-    roots = _roots(survey, with_all) if root_pid is None else [_one(survey, root_pid)]
+    roots = _roots(survey, with_all) if root_pid is None else [_one(reader, survey, root_pid)]
     boot_time = collect_boot_time(reader)
     make = _RowMaker(survey, ContainerIds(reader), boot_time, taken_at_seconds)
     services = tuple(make.row(*place) for place in _trees(survey, roots))
@@ -50,13 +49,25 @@ def answer_ps(root_pid: int | None = None, *, with_all: bool = False, source: So
             host=collect_host(reader),
         ),
         services=services,
-        gaps=advise((*survey.gaps, *_hidden(reader), *_unknown_boot(boot_time))),
+        gaps=_advise(reader, (*survey.gaps, *_hidden(reader), *_unknown_boot(boot_time))),
         findings=(),
     )
 
 
-def _one(survey: Survey, root_pid: int) -> Process:
+def _advise(reader: Source, gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
+    if not gaps:
+        return ()
+    from airmem.questions.advice import advise_here  # noqa: PLC0415  # most answers have none
+
+    return advise_here(reader, gaps, "airmem ps")
+
+
+def _one(reader: Source, survey: Survey, root_pid: int) -> Process:
     if root_pid not in survey.processes:
+        if hidepid_level(reader) and process_exists(root_pid):
+            from airmem.questions.advice import explain_hidden  # noqa: PLC0415  # only when something is hidden
+
+            raise explain_hidden(reader, root_pid, f"airmem ps {root_pid}")
         raise ProcessGone(f"there is no process {root_pid} that can be seen", "List what runs here with: airmem ps")
     return survey.processes[root_pid]
 

@@ -9,12 +9,13 @@ from airmem.collect import clock
 from airmem.collect.sockets import LiveListeners
 from airmem.collect.source import open_source
 from airmem.collect.tree import DEPTHS, collect_tree
+from airmem.errors import NotPermitted
 from airmem.model.report import Head, ProcessRow, PssReport
-from airmem.rules.gaps import advise
 from airmem.rules.memory import check_memory
 from airmem.services.detect import detect_roles
 
 if TYPE_CHECKING:
+    from airmem.collect.source import Source
     from airmem.model.change import TreeChange
     from airmem.model.gap import Gap
     from airmem.model.lineup import LinedUpMapping
@@ -45,7 +46,13 @@ def answer_pss(
     chosen = "mappings" if with_mappings else "pages" if with_exclusive and depth == "auto" else depth
     with_users = selection is not None and selection.user_id is not None
     source = open_source()
-    snapshot = collect_tree(source, root_pid, chosen, with_users)
+    again = _again(root_pid, depth, with_exclusive, with_mappings)
+    try:
+        snapshot = collect_tree(source, root_pid, chosen, with_users)
+    except NotPermitted:
+        from airmem.questions.advice import explain_hidden  # noqa: PLC0415  # only when something is refused
+
+        raise explain_hidden(source, root_pid, again) from None
     sharing = _sharing(snapshot, with_exclusive)
     rows = _rows(snapshot, sharing, LiveListeners(source))
     tree = sum_tree(rows, sharing, snapshot.cgroup, snapshot.remainder, missed=_has_unseen(snapshot), depth=chosen)
@@ -61,11 +68,28 @@ def answer_pss(
         tree=tree,
         cgroup=snapshot.cgroup,
         processes=_select(rows, selection),
-        gaps=advise((*snapshot.gaps, *_bound_gaps(snapshot), *_sharing_gaps(snapshot, sharing, with_exclusive))),
+        gaps=_advise(source, snapshot, sharing, with_exclusive, again),
         findings=check_memory(rows, tree, snapshot.cgroup),
         lineup=_line_up(snapshot) if with_mappings else None,
         change=None if earlier is None else _change(rows, earlier),
     )
+
+
+def _again(root_pid: int, depth: str, with_exclusive: bool, with_mappings: bool) -> str:
+    """Return the command that asks the same again."""
+    deeper = "" if depth == "auto" else f" --depth {depth}"
+    return f"airmem pss {root_pid}{deeper}{' --exclusive' * with_exclusive}{' --mappings' * with_mappings}"
+
+
+def _advise(
+    source: Source, snapshot: TreeSnapshot, sharing: TreeSharing | None, with_exclusive: bool, again: str
+) -> tuple[Gap, ...]:
+    gaps = (*snapshot.gaps, *_bound_gaps(snapshot), *_sharing_gaps(snapshot, sharing, with_exclusive))
+    if not gaps:
+        return ()
+    from airmem.questions.advice import advise_here  # noqa: PLC0415  # most answers have none
+
+    return advise_here(source, gaps, again, snapshot.processes[0].process.pid)
 
 
 def _sharing(snapshot: TreeSnapshot, with_exclusive: bool) -> TreeSharing | None:

@@ -61,7 +61,7 @@ def _block(block: Block, width: int | None) -> list[Line]:
 
 def _paragraph(paragraph: Paragraph, width: int | None) -> list[Line]:
     text = escape(paragraph.text)
-    if width is None:
+    if width is None or paragraph.is_whole or not text:
         return [(text, paragraph.style)]
     return [
         (line, paragraph.style)

@@ -1,4 +1,4 @@
-"""What to do about each reason for which something could not be read."""
+"""What to do about each reason for which something could not be read; where the place is known, rules/remedies.py."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airmem.model.environment import Identity, Place
     from airmem.model.gap import Gap
 
 AS_ROOT = "Run airmem as root outside the container, or in an ephemeral container with root and SYS_PTRACE"
@@ -15,6 +18,7 @@ REMEDIES = {
     "other_group": "Run airmem with the same group: setpriv --regid GID --clear-groups airmem ...",
     "not_dumpable": f"{AS_ROOT} (kubectl debug --profile=general); the same uid is not enough",
     "more_capabilities": "Start airmem with the same capabilities as the process, or as root with CAP_SYS_PTRACE",
+    "user_namespace": "Run airmem outside this user namespace, as root",
     "security_module": f"{AS_ROOT}, in the process's own user namespace; AppArmor must allow ptrace (readby, tracedby)",
     "denied": AS_ROOT,
     "hidepid": "Run airmem as root, or as a member of the group that the gid= option of /proc's mount names",
@@ -40,6 +44,22 @@ REMEDIES = {
 }
 
 
-def advise(gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
-    """Return the gaps with the remedy for each one's reason."""
-    return tuple(gap if gap.remedy else replace(gap, remedy=REMEDIES[gap.reason]) for gap in gaps)
+def advise(
+    gaps: tuple[Gap, ...], place: Place | None = None, subjects: Mapping[int, Identity] | None = None, again: str = ""
+) -> tuple[Gap, ...]:
+    """Return the gaps with the remedy for each one's reason: for this place where it is known, else in general.
+
+    `subjects` are the processes, by pid, as whose user it would help to run the command `again`.
+    """
+    return tuple(gap if gap.remedy else replace(gap, remedy=_remedy(gap, place, subjects or {}, again)) for gap in gaps)
+
+
+def _remedy(gap: Gap, place: Place | None, subjects: Mapping[int, Identity], again: str) -> str:
+    if place is not None:
+        from airmem.rules.remedies import remedy_for  # noqa: PLC0415  # only when something was refused
+
+        subject = subjects.get(gap.pid) if gap.pid is not None else None
+        remedy = remedy_for(gap.reason, again, place, subject)
+        if remedy is not None:
+            return remedy.text
+    return REMEDIES[gap.reason]

@@ -51,11 +51,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paragraph:
-    """Prose; `hang` indents all lines but the first."""
+    """Prose; `hang` indents all lines but the first. One that `is_whole` is never wrapped: a line to copy."""
 
     text: str
     style: str = ""
     hang: int = 0
+    is_whole: bool = False
 
 
 Block: TypeAlias = "Table | Facts | Paragraph"

@@ -46,4 +46,4 @@ def _gap_text(group: list[Gap]) -> str:
     if len(pids) > 1:
         more = f" and {len(pids) - MOST_PIDS} more" if len(pids) > MOST_PIDS else ""
         others = f" (likewise {', '.join(pids[1:MOST_PIDS])}{more})"
-    return f"gap {first.reason}: {first.fact} unknown, {first.detail}{others}. {first.remedy}."
+    return f"gap {first.reason}: {first.fact} unknown, {first.detail}{others}. {first.remedy}"

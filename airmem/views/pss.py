@@ -60,6 +60,11 @@ SHARING = ("parent_bytes", "siblings_bytes", "outside_bytes")
 BRIEF = ("rss_bytes", "pss_bytes", "uss_bytes")
 KINDS = ("pss_anon_bytes", "pss_file_bytes", "pss_shmem_bytes")
 
+REFUSALS = frozenset(
+    {"other_user", "other_group", "not_dumpable", "more_capabilities", "user_namespace", "security_module", "denied"}
+)
+"""Reasons of gaps that `airmem doctor` explains."""
+
 
 def view_pss(
     report: PssReport, verbose: bool = False, top_count: int | None = None, earlier: PssReport | None = None
@@ -200,8 +205,8 @@ def _cgroup_lines(cgroup: CgroupMemory | None) -> list[tuple[str, str, str]]:
 
 
 def _next_command(report: PssReport) -> str:
-    if any(gap.reason in ("no_page_frames", "other_user", "not_dumpable") for gap in report.gaps):
-        return f"sudo airmem pss {report.tree.root_pid}"
+    if any(gap.fact == "pss_bytes" and gap.reason in REFUSALS for gap in report.gaps):
+        return f"airmem doctor {report.tree.root_pid}"
     if len(report.processes) > 1 and report.depth in ("pages", "rollup"):
         return f"airmem pss {report.tree.root_pid} --mappings"
     return ""

@@ -18,6 +18,8 @@ UNITLESS = {
     "inode": "the kernel's word",
     "depth": "steps below the root of a tree of processes",
     "version": "of a control group's hierarchy: 1 or 2",
+    "cgroup_version": "the same",
+    "ptrace_scope": "Yama's word: 0 to 3",
 }
 """Numbers without a unit in their name -> why."""
 
