@@ -100,11 +100,19 @@ def collect_programs() -> tuple[Program, ...]:
     return tuple(
         Program(
             name=name,
-            path=(shutil.which(name) or "") if name in PROGRAMS else "",
+            path=(shutil.which(name) or "") if name in PROGRAMS else _folder(name),
             version=_version(name) if name in PACKAGES else "",
         )
         for name in names
     )
+
+
+def _folder(package: str) -> str:
+    """Return where a package would be imported from, empty if it cannot be; it is not imported."""
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    spec = find_spec(package)
+    return "" if spec is None or spec.origin is None else spec.origin.rpartition("/")[0]
 
 
 def _version(package: str) -> str:
