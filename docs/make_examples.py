@@ -212,6 +212,15 @@ def make_pod() -> Iterator[Example]:
         yield "as-user.txt", console(user, show(tree.pid, prefix=prefix))
 
 
+def make_doctor() -> Iterator[Example]:
+    """Show what a user may learn of a service that runs as somebody else."""
+    prefix = SERVICE_USER if os.geteuid() == 0 else ()
+    with demo("--mode", "none", "--workers", "2") as tree:
+        printed = at_terminal((*prefix, *AIRMEM, "doctor", str(tree.pid)))
+        printed = re.sub(r"^(kernel +[\d.]+)[^;]*", r"\1", printed, flags=re.MULTILINE)
+        yield "doctor.txt", console((" ".join(("airmem doctor", str(tree.pid))), printed))
+
+
 def make_keys() -> Iterator[Example]:
     """Make a table of the keys of each schema."""
     for path in sorted(SCHEMAS.glob("*.json")):
@@ -265,6 +274,7 @@ def make_all() -> Iterator[Example]:
     yield from make_mixed()
     yield from make_watch()
     yield from make_pod()
+    yield from make_doctor()
     with tempfile.TemporaryDirectory() as folder:
         yield from make_tutorial(folder)
 

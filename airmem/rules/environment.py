@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from airmem.model.capability import SYS_PTRACE
+from airmem.model.capability import DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE
 from airmem.model.environment import Ability
 from airmem.model.finding import Finding
 from airmem.model.remedy import Remedy
@@ -64,8 +64,8 @@ def check_target(target: TargetFacts | None, abilities: tuple[Ability, ...]) -> 
             severity="warning",
             pid=target.pid,
             summary=f"The PSS of process {target.pid} cannot be read from here",
-            evidence=rollup.cause,
-            remedy=rollup.remedy.text,
+            evidence=rollup.reason,
+            remedy=rollup.remedy.advice,
         ),
     )
 
@@ -134,7 +134,7 @@ class _Judge:
         accounts = self._opened("smaps_rollup", " --depth pages")
         if accounts[0] == "no" or self._target is None or self._target.may_read("pagemap"):
             return accounts
-        return self._refused("page_table_unreadable", "its page table (pagemap) is refused", " --depth pages")
+        return self._opened("pagemap", " --depth pages")
 
     def exclusive(self, pages: Judgement) -> Judgement:
         """Whether it can be told what ending the tree frees."""
@@ -169,7 +169,7 @@ class _Judge:
         if self._kernel.has_kpageflags and self._kernel.has_page_frames:
             return YES
         cause = "/proc/kpageflags cannot be read, or page frame numbers are hidden"
-        return "no", "no_kpageflags", cause, self._remedy("no_kpagecount", self._again())
+        return "no", "no_kpageflags", cause, self._remedy("no_kpagecount", self._again(None))
 
     def page_scan(self) -> Judgement:
         """Whether the kernel can be asked for the pages of one kind."""
@@ -180,36 +180,44 @@ class _Judge:
 
     def contents(self) -> Judgement:
         """Whether the memory itself can be read, as a debugger does."""
-        judgement = self._opened("mem", "")
+        judgement = self._opened("mem", None)
         scope = self._place.ptrace_scope or 0
         if judgement[0] == "no" and self._target is not None and self._target.may_read("smaps") and scope > 0:
             cause = (
                 f"Yama (kernel.yama.ptrace_scope={scope}) lets no process read another's memory without CAP_SYS_PTRACE"
             )
-            return "no", "yama", cause, self._remedy("denied", self._again())
+            return "no", "yama", cause, self._remedy("denied", self._again(None))
         return judgement
 
     def system_calls(self) -> Judgement:
         """Whether it can be seen in which system call a process waits."""
-        return self._opened("syscall", "")
+        return self._opened("syscall", None)
 
-    def _opened(self, name: str, options: str) -> Judgement:
+    def _opened(self, name: str, options: str | None) -> Judgement:
         """Judge by whether the target's file could be opened; without a target, by whose files can be."""
         if self._target is None:
             return self._in_general(options)
         outcome = self._target.files.get(name, "ENOENT")
         if outcome == "ok":
             return YES
+        if outcome in ("EACCES", "EPERM") and self._is_guarded_by_mode():
+            cause = f"{name} is open to uid {self._owner()} alone; to others only with CAP_DAC_READ_SEARCH"
+            return self._refused("file_mode", cause, options)
         if self._is_hidden() or outcome in ("EACCES", "EPERM"):
             return self._refused(self._target.reason, self._target.detail, options)
-        if self._target.process is not None and self._target.process.is_zombie:
-            return "no", "zombie", "it has ended and holds no memory", Remedy(advice=REMEDIES["zombie"])
-        if self._target.process is not None and self._target.process.is_kernel_thread:
-            cause = "a thread of the kernel has no memory of its own"
-            return "no", "kernel_thread", cause, Remedy(advice=REMEDIES["kernel_thread"])
-        return "no", "unreadable", f"{name} cannot be opened: {outcome}", Remedy(advice=REMEDIES["unreadable"])
+        return self._absent(name, outcome)
 
-    def _in_general(self, options: str) -> Judgement:
+    def _absent(self, name: str, outcome: str) -> Judgement:
+        """Judge a file that nobody refuses and that cannot be opened all the same."""
+        process = self._target.process if self._target else None
+        word, cause = "unreadable", f"{name} cannot be opened: {outcome}"
+        if process is not None and process.is_zombie:
+            word, cause = "zombie", "it has ended and holds no memory; its parent has not asked for its status"
+        elif process is not None and process.is_kernel_thread:
+            word, cause = "kernel_thread", "a thread of the kernel has no memory of its own"
+        return "no", word, cause, Remedy(advice=REMEDIES[word])
+
+    def _in_general(self, options: str | None) -> Judgement:
         own = self._place.identity
         if own.may(SYS_PTRACE):
             return YES
@@ -219,15 +227,27 @@ class _Judge:
         )
         return "partly", "own_processes", cause, self._remedy("denied", self._again(options))
 
-    def _refused(self, word: str, cause: str, options: str) -> Judgement:
+    def _refused(self, word: str, cause: str, options: str | None) -> Judgement:
         return "no", word, cause, self._remedy(word, self._again(options))
 
     def _remedy(self, word: str, again: str) -> Remedy:
         subject = self._target.identity if self._target else None
         return remedy_for(word, again, self._place, subject) or Remedy(advice=REMEDIES.get(word, ""))
 
-    def _again(self, options: str = "") -> str:
-        return f"airmem pss {self._target.pid if self._target else 'PID'}{options}"
+    def _again(self, options: str | None) -> str:
+        """Return the command to run again: pss with options, or doctor where no command makes use of it yet."""
+        pid = self._target.pid if self._target else "PID"
+        return f"airmem doctor {pid}" if options is None else f"airmem pss {pid}{options}"
 
     def _is_hidden(self) -> bool:
         return self._target is not None and self._target.identity is None
+
+    def _is_guarded_by_mode(self) -> bool:
+        """Whether the permission to trace is there, so that it must be the file's mode (0400) that refuses."""
+        own = self._place.identity
+        reads_any = own.may(DAC_OVERRIDE) or own.may(DAC_READ_SEARCH)
+        traces = own.may(SYS_PTRACE) and self._target is not None and self._target.may_read("smaps")
+        return traces and not reads_any and own.user_id != self._owner()
+
+    def _owner(self) -> int | None:
+        return self._target.identity.owner_uid if self._target and self._target.identity else None

@@ -117,6 +117,7 @@ NEEDS: dict[str, Callable[[str, Place, Identity | None], Remedy]] = {
     "denied": trace,
     "hidepid": trace,
     "page_table_unreadable": trace,
+    "file_mode": trace,
     "bound_precondition": trace,
     "user_namespace": leave_namespace,
     "no_page_frames": trace_and_number,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airmem.model.capability import NAMES, capability_names
 from airmem.rules.programs import SUPPORTED, supports
 from airmem.views.document import Column, Document, Paragraph, Row, Table
-from airmem.views.judgement import view_gaps
+from airmem.views.judgement import view_findings, view_gaps
 
 if TYPE_CHECKING:
     from airmem.model.environment import Ability, DoctorReport, Environment, Identity, KernelFeatures, TargetFacts
@@ -60,6 +60,7 @@ def view_doctor(report: DoctorReport, verbose: bool = False) -> Document:
             _table("commands", tuple(one for one in report.abilities if one.command)),
             _table("capabilities", tuple(one for one in report.abilities if one.capability)),
             *_reasons(report.abilities, verbose),
+            *view_findings(report.findings),
             *view_gaps(report.gaps),
         )
     )
