@@ -83,6 +83,7 @@ ROWS = [
     row("hidepid=2, same uid", USER, USER, hidepid=2),
     row("hidepid=1, other uid", user(1001), USER, HIDDEN, hidepid=1),
     row("hidepid=2, other uid", user(1001), USER, HIDDEN, hidepid=2),
+    row("hidepid=2, other uid of group 0", user(1001, 0), USER, "other_user", hidepid=2),
     row("hidepid=2, container root", contained_root(), USER, "other_user", hidepid=2),
     row("hidepid=4, container root", contained_root(), USER, HIDDEN, hidepid=4),
 ]
