@@ -53,7 +53,7 @@ def become_user(again: str, place: Place, subject: Identity | None) -> Remedy:
         line = f"setpriv --reuid {user_id} --regid {group_id} --clear-groups {again}"
         return Remedy(advice="Run airmem as the process's own user", line=line)
     if place.kind in ENGINES:
-        line = f"{place.kind} exec -u {user_id}:{group_id} {place.name} {again}"
+        line = f"{place.kind} exec -u {user_id}:{group_id} {_name(place)} {again}"
         return Remedy(advice="Run airmem as the process's own user, from outside the container", line=line)
     return trace(again, place, subject)
 
@@ -82,10 +82,10 @@ def _as_root(again: str, place: Place, profile: str, needed: str, has_all: bool)
     lasting = LASTING_PTRACE.get(place.kind, "")
     advice = f"Run airmem as root with {needed}"
     if place.kind in ENGINES:
-        line = f"{place.kind} exec --privileged -u 0 {place.name} {again}"
+        line = f"{place.kind} exec --privileged -u 0 {_name(place)} {again}"
         return Remedy(advice=f"{advice}, from outside the container", line=line, lasting=lasting)
     if place.kind == "kubernetes":
-        line = f"kubectl debug -it {place.name} --target=CONTAINER --profile={profile} --image={IMAGE} -- {again}"
+        line = f"kubectl debug -it {_name(place)} --target=CONTAINER --profile={profile} --image={IMAGE} -- {again}"
         return Remedy(advice=f"{advice}, in an ephemeral container", line=line, lasting=lasting)
     if place.kind == "container":
         advice = "Run airmem as root outside the container, where pids differ; find the process with"
@@ -101,6 +101,12 @@ def _as_root_of_host(again: str, own: Identity, advice: str, has_all: bool, last
     if own.no_new_privileges:
         return Remedy(advice=f"{advice}, from another shell (sudo has no effect in this one)", line=f"{SUDO} {again}")
     return Remedy(advice=advice, line=f"{SUDO} {again}", lasting=lasting)
+
+
+def _name(place: Place) -> str:
+    """Return the name of a container or a pod for a line that people copy into a shell: a hostname can be any text."""
+    is_plain = place.name.replace("-", "").replace(".", "").replace("_", "").isalnum() and place.name.isascii()
+    return place.name if is_plain and not place.name.startswith("-") else "NAME"
 
 
 def _without_pid(again: str, place: Place) -> str:

@@ -31,7 +31,7 @@ def view_gaps(gaps: tuple[Gap, ...]) -> list[Paragraph]:
     groups: dict[tuple[str, str], list[Gap]] = {}
     for gap in gaps:
         groups.setdefault((gap.fact, gap.reason), []).append(gap)
-    return [Paragraph(text=_gap_text(group), style="strong", hang=2) for group in groups.values()]
+    return [paragraph for group in groups.values() for paragraph in _view_gap(group)]
 
 
 def view_next(command: str) -> list[Paragraph]:
@@ -39,11 +39,17 @@ def view_next(command: str) -> list[Paragraph]:
     return [Paragraph(text=f"Next: {command}", style="faint")] if command else []
 
 
-def _gap_text(group: list[Gap]) -> str:
+def _view_gap(group: list[Gap]) -> list[Paragraph]:
+    """Return what is missing and why; a command that helps stands on a line of its own, to be copied."""
     first = group[0]
     pids = [str(gap.pid) for gap in group if gap.pid is not None]
     others = ""
     if len(pids) > 1:
         more = f" and {len(pids) - MOST_PIDS} more" if len(pids) > MOST_PIDS else ""
         others = f" (likewise {', '.join(pids[1:MOST_PIDS])}{more})"
-    return f"gap {first.reason}: {first.fact} unknown, {first.detail}{others}. {first.remedy}"
+    advice, colon, line = first.remedy.rpartition(": ")
+    is_command = bool(colon) and "airmem" in line.split()
+    text = f"gap {first.reason}: {first.fact} unknown, {first.detail}{others}. "
+    text += f"{advice}:" if is_command else f"{first.remedy}."
+    paragraphs = [Paragraph(text=text, style="strong", hang=2)]
+    return [*paragraphs, Paragraph(text=f"    {line}", is_whole=True)] if is_command else paragraphs

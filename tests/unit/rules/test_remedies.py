@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -69,6 +70,12 @@ def test_a_pod_gets_an_ephemeral_container():
     assert line("not_dumpable", where) == debug.format("general")
     assert line("no_page_frames", where) == debug.format("sysadmin")
     assert "runAsUser: 0" in remedy_for("not_dumpable", AGAIN, where, None).lasting
+
+
+@pytest.mark.parametrize("name", ["$(reboot)", "a b", "--help", "x;y", "", "caf\u00e9", "a\nb"])
+def test_a_hostname_is_not_trusted_in_a_line_to_copy(name):
+    where = replace(place("kubernetes"), name=name)
+    assert line("not_dumpable", where).startswith("kubectl debug -it NAME --target=")
 
 
 def test_adding_a_capability_to_a_users_container_is_never_advised():
