@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 FILES = {"status": 1, "smaps_rollup": 0, "smaps": 0, "pagemap": 0, "mem": 0, "syscall": 64, "fd": 0}
 """File -> how many bytes are read of it. The kernel decides about most when they are opened; `syscall` at the read."""
 
-GONE = "Look for its successor with: airmem ps"
-
 
 def collect_target(reader: KernelReader, pid: int) -> TargetFacts:
     """Return what a process lets us see; one that /proc hides has no identity. Errors: ProcessGone."""
@@ -78,6 +76,8 @@ def _python(files: ProcessFiles) -> tuple[str, str]:
 
 
 def _hidden(reader: KernelReader, pid: int) -> TargetFacts:
+    level = hidepid_level(reader)
+    hides = f"process {pid} exists, and /proc, mounted with hidepid={level}, hides it"
     return TargetFacts(
         pid=pid,
         process=None,
@@ -86,8 +86,8 @@ def _hidden(reader: KernelReader, pid: int) -> TargetFacts:
         user_namespace="",
         pid_namespace="",
         files=dict.fromkeys(FILES, "ENOENT"),
-        reason="hidepid",
-        detail=f"process {pid} exists, and /proc, mounted with hidepid={hidepid_level(reader)}, hides it",
+        reason="hidepid" if level else "denied",
+        detail=hides if level else f"the kernel does not even let airmem open the folder of process {pid}",
         python_version="",
         python_evidence="",
     )
