@@ -50,7 +50,7 @@ def collect_tree_processes(reader: KernelReader, root_pid: int) -> tuple[Process
             children.setdefault(parse_parent_pid(line), []).append(pid)
     tree = [root_pid] if root_pid in lines else []
     for pid in tree:
-        tree.extend(child for child in children.get(pid, ()) if child != pid)
+        tree.extend(child for child in children.get(pid, ()) if child != root_pid)
     return tuple(parse_stat(lines[pid]) for pid in tree)
 
 

@@ -53,7 +53,7 @@ LINES = st.lists(
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(raw=st.one_of(st.binary(max_size=300), LINES))
 @example(raw=b"")
 @example(raw=b"btime " + b"9" * 5000 + b"\n")
@@ -65,7 +65,7 @@ def test_any_bytes(name, raw):
 
 
 @pytest.mark.parametrize("name", ["smaps", "smaps_rollup", "maps", "stat", "status"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(begin=st.integers(0, 5000), length=st.integers(0, 40), more=st.binary(max_size=20))
 def test_a_real_file_with_a_stain(name, begin, length, more):
     raw = read_capture("bash", name)

@@ -50,7 +50,7 @@ def trees(draw: st.DrawFn) -> tuple[Tables, list[int | None]]:
     return Tables(shown, outsiders=outsiders, largest_gap=gap), parents
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(trees())
 def test_the_parts_are_those_that_sets_of_frames_give(tree):
     tables, parents = tree
@@ -77,7 +77,7 @@ def test_the_parts_are_those_that_sets_of_frames_give(tree):
         assert min(parts) >= 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(trees())
 def test_a_tree_is_the_union_of_its_pages(tree):
     tables, parents = tree

@@ -58,6 +58,15 @@ def test_a_copy_is_read_like_the_system(copy):
     assert not copy.exists("/proc/nothing")
 
 
+def test_a_pid_used_again_while_all_were_listed_makes_no_endless_tree(tmp_path):
+    # 70 was read as a child of 71, ended, and its pid went to a child of 71's child before that was read.
+    for pid, parent_pid in ((70, 71), (71, 70), (72, 71)):
+        (tmp_path / "proc" / str(pid)).mkdir(parents=True)
+        line = f"{pid} (x) S {parent_pid} 1 1 0 -1 64 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0\n"
+        (tmp_path / "proc" / str(pid) / "stat").write_text(line)
+    assert [one.pid for one in collect_tree_processes(KernelReader(str(tmp_path)), 70)] == [70, 71, 72]
+
+
 def test_files_of_a_process(copy):
     root = parse_stat(read_capture("forked-tree/parent", "stat")).pid
     with copy.process(root) as files:
