@@ -30,11 +30,25 @@ def collect_cgroup(reader: KernelReader, pid: int) -> tuple[CgroupMemory | None,
     if membership is None:
         return None, (_gap(pid, "no_memory_cgroup", "it is in no control group that counts memory"),)
     version, path = membership
-    folder = locate(version, path, mountinfo)
+    path, folder = _climb(reader, version, path, locate(version, path, mountinfo))
     if folder is None or not reader.exists(f"{folder}/{USAGE_FILE[version]}"):
         return None, (_gap(pid, *_absence(version, path, folder)),)
     files = _read_files(reader, folder, version)
     return (parse_memory_v1 if version == 1 else parse_memory_v2)(path, files), ()
+
+
+def _climb(reader: KernelReader, version: int, path: str, folder: str | None) -> tuple[str, str | None]:
+    """Return (path, folder) of the nearest group upward that has an account; itself where there is none.
+
+    In version 2 a group may lack the memory controller: its memory is charged to the first ancestor that has it
+    (cgroup-v2.rst, "Organizing Processes and Threads").
+    """
+    own = path, folder
+    while folder is not None and not reader.exists(f"{folder}/{USAGE_FILE[version]}"):
+        path, folder = path.rpartition("/")[0], folder.rpartition("/")[0]
+        if not path or not reader.exists(f"{folder}/cgroup.procs"):
+            return own
+    return path, folder
 
 
 def _absence(version: int, path: str, folder: str | None) -> tuple[str, str]:
@@ -82,7 +96,8 @@ def collect_members(reader: KernelReader, pid: int) -> tuple[int, ...] | None:
     found: list[int] = []
     try:
         version, path = parse_membership(reader.read(f"/proc/{pid}/cgroup")) or (2, "")
-        pending = [locate(version, path, reader.read("/proc/self/mountinfo")) or ""]
+        folder = locate(version, path, reader.read("/proc/self/mountinfo"))
+        pending = [_climb(reader, version, path, folder)[1] or ""]
         while pending:
             current = pending.pop()
             found += parse_process_ids(reader.read(f"{current}/cgroup.procs"))

@@ -255,6 +255,13 @@ def test_collect_cgroup_reads_a_capture(capture, who, path, limit_bytes):
     assert account.oom_kill_count == (1 if who == "killed_beside" else 0)
 
 
+def test_a_group_without_the_controller_is_charged_to_its_parent(capture):
+    account, gaps = collect_cgroup(capture.reader, capture.workers[1])  # in /service/app/nested
+    assert gaps == ()
+    assert asdict(account) == asdict(parse_memory_v2("/service/app", capture.group("/service/app")))
+    assert collect_members(capture.reader, capture.workers[1]) == tuple(sorted(capture.living))
+
+
 def test_the_nearest_group_with_a_limit_binds(capture, tmp_path):
     for name, limit in (("service", b"400\n"), ("service/app", b"max\n")):
         (tmp_path / UNIFIED.lstrip("/") / name).mkdir(parents=True)
