@@ -11,7 +11,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from airmem.kernel.maps import parse_maps_ranges
+from airmem.errors import Malformed
+from airmem.kernel.maps import UNCOUNTED, parse_maps_ranges
 from airmem.kernel.reader import KernelReader, ProcessFiles
 from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
 from airmem.model.memory import MemoryAccount
@@ -48,6 +49,7 @@ class LivePageTables:
         self._reader = reader
         self._processes = processes
         self.zero_frames = find_zero_frames()
+        self._uncounted = find_uncounted(reader)
 
     def read(self, position: int, like: PageTable | None) -> PageTable | None:
         """Return the page table of the process at this position, or None if it cannot be read."""
@@ -58,7 +60,7 @@ class LivePageTables:
             if like is not None:
                 words = _read_words(files, like.runs)
                 return PageTable(runs=like.runs, words=words, is_complete=False, account=snapshot.account)
-            return _read_whole_table(files, snapshot.process)
+            return _read_whole_table(files, snapshot.process, self._uncounted)
         return None
 
     def complete(self, position: int, table: PageTable) -> PageTable | None:
@@ -66,7 +68,7 @@ class LivePageTables:
         if table.account.hugetlb_bytes:
             return self.read(position, None)  # only a look at smaps tells hugetlb pages from others
         with suppress(OSError), self._reader.process(self._processes[position].process.pid) as files:
-            return _extend(files, table)
+            return _extend(files, table, self._uncounted)
         return None
 
     def mapping_counts(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
@@ -113,6 +115,17 @@ def find_zero_frames() -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
+def find_uncounted(reader: KernelReader) -> tuple[bytes, ...]:
+    """Return the names of the kernel's own mappings that no RSS counts on this kernel, probed on airmem itself."""
+    try:
+        with reader.process(int(reader.link("/proc/self"))) as files:
+            mappings = parse_smaps(files.read("smaps"))
+    except (OSError, ValueError, Malformed):
+        return UNCOUNTED
+    counted = {mapping.name.encode(errors="surrogateescape") for mapping in mappings if mapping.account.rss_bytes}
+    return tuple(name for name in UNCOUNTED if name not in counted)
+
+
 def _frame_after_read(view: npt.NDArray[np.uint8], address: int, offset: int) -> int:
     view[offset].item()
     with KernelReader().process(int(KernelReader().link("/proc/self"))) as files:
@@ -125,11 +138,11 @@ def _read_words(files: ProcessFiles, runs: Runs) -> Words:
     return words
 
 
-def _read_whole_table(files: ProcessFiles, process: Process) -> PageTable | None:
+def _read_whole_table(files: ProcessFiles, process: Process, uncounted: tuple[bytes, ...]) -> PageTable | None:
     """Read a process by its own maps, its account right before."""
     if process.state in "ZXx":
         return None
-    account, ranges = _account_and_ranges(files)
+    account, ranges = _account_and_ranges(files, uncounted)
     counted = [(start, end) for start, end, is_counted in ranges if is_counted]
     runs = _merge(counted)
     if sum(count for _, count in runs) > MOST_PAGES:
@@ -141,9 +154,9 @@ def _read_whole_table(files: ProcessFiles, process: Process) -> PageTable | None
     return PageTable(runs=runs, words=words, is_complete=True, account=account)
 
 
-def _extend(files: ProcessFiles, table: PageTable) -> PageTable:
+def _extend(files: ProcessFiles, table: PageTable, uncounted: tuple[bytes, ...]) -> PageTable:
     """Return a table with the words of those ranges of the process that it lacks."""
-    ranges = parse_maps_ranges(files.read("maps"))
+    ranges = parse_maps_ranges(files.read("maps"), uncounted)
     own = _merge([(start, end) for start, end, is_counted in ranges if is_counted])
     extra = _subtract(own, table.runs)
     more = _read_words(files, extra)
@@ -182,12 +195,14 @@ def _subtract(runs: Runs, known: Runs) -> Runs:
     return tuple(left)
 
 
-def _account_and_ranges(files: ProcessFiles) -> tuple[MemoryAccount, list[tuple[int, int, bool]]]:
+def _account_and_ranges(
+    files: ProcessFiles, uncounted: tuple[bytes, ...]
+) -> tuple[MemoryAccount, list[tuple[int, int, bool]]]:
     try:
         account = parse_smaps_rollup(files.read("smaps_rollup"))
     except FileNotFoundError:
         account = MemoryAccount()
-    ranges = parse_maps_ranges(files.read("maps"))
+    ranges = parse_maps_ranges(files.read("maps"), uncounted)
     pages = sum(end - start for start, end, _ in ranges) // PAGE_BYTES
     if account.rss_bytes is not None and not account.hugetlb_bytes and pages < SPARSE_PAGES:
         return account, ranges

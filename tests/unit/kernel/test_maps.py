@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from airmem.kernel.maps import parse_maps_ranges
+from airmem.kernel.maps import UNCOUNTED, parse_maps_ranges
+from airmem.kernel.reader import KernelReader
 from airmem.kernel.smaps import parse_smaps
-from tests.captures import PROCESSES, read_capture
+from tests.captures import CAPTURES, PROCESSES, read_capture
 
 TEXT = b"""\
 00400000-0041f000 r--p 00000000 fe:00 260811                             /usr/bin/python3.11
@@ -46,3 +47,25 @@ def test_a_file_with_the_kernels_name_is_counted():
 def test_other_lines_are_skipped():
     assert parse_maps_ranges(b"") == []
     assert parse_maps_ranges(b"x\n-\n - \nzz-yy rw-p\n1000 2000 rw-p\n") == []
+
+
+def test_what_is_uncounted_can_be_told():
+    assert [is_counted for _, _, is_counted in parse_maps_ranges(TEXT, UNCOUNTED[1:])] == [
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(("kernel", "is_counted"), [("kernel-6.1", False), ("kernel-7.2", True)])
+def test_whether_the_clock_is_counted_is_probed(tmp_path, kernel, is_counted):
+    from airmem.collect.pages import find_uncounted
+
+    process = next(one for one in PROCESSES if one.startswith(kernel))
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "5").symlink_to(CAPTURES / process)
+    (tmp_path / "proc" / "self").symlink_to("5")
+    assert find_uncounted(KernelReader(str(tmp_path))) == UNCOUNTED[1 if is_counted else 0 :]
+    assert find_uncounted(KernelReader(str(tmp_path / "nothing"))) == UNCOUNTED
