@@ -169,7 +169,7 @@ class _Join:
             counts = self._tables.mapping_counts(frames)
             if counts is not None:
                 exclusive_bytes = int(np.count_nonzero(counts <= mappings)) * PAGE_BYTES
-        divided = [None if one is None else self._divide(one) for one in self._members]
+        divided = [self._divide(position, one) for position, one in enumerate(self._members)]
         return TreeSharing(
             by_process=tuple(
                 None if one is None else (sharing, one.table.account)
@@ -192,13 +192,18 @@ class _Join:
         suspects = int(np.count_nonzero(member.is_suspect & ~self._index.is_shared(member.cells)))
         return min(sharing.outside_bytes, suspects * PAGE_BYTES)
 
-    def _divide(self, member: _Member) -> Sharing | None:
+    def _divide(self, position: int, member: _Member | None) -> Sharing | None:
+        """Return with whom a process shares; where more is shared than the kernel's sums allow, it has changed."""
+        if member is None:
+            return None
         account = member.table.account
         if account.rss_bytes is None or account.uss_bytes is None:
             return None
         parent_bytes = member.parent_pages * PAGE_BYTES
         siblings_bytes = int(np.count_nonzero(self._index.is_shared(member.cells))) * PAGE_BYTES
         outside_bytes = account.rss_bytes - account.uss_bytes - parent_bytes - siblings_bytes
+        if outside_bytes < 0:
+            self._unsettled[position] = outside_bytes
         return Sharing(parent_bytes=parent_bytes, siblings_bytes=siblings_bytes, outside_bytes=max(0, outside_bytes))
 
 

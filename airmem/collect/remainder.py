@@ -62,7 +62,7 @@ def _anonymous_pss(reader: KernelReader, pid: int) -> int | None:
     try:
         with reader.process(pid) as files:
             account = parse_smaps_rollup(files.read("smaps_rollup"))
-    except ProcessLookupError:
+    except (FileNotFoundError, ProcessLookupError):
         return 0
     except (OSError, Malformed):
         return None

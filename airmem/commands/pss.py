@@ -66,6 +66,10 @@ def command(target: str | None, every: float | None, duration: float | None, **o
     """
     if duration is not None and every is None:
         raise UsageProblem("--for needs --every", "Example: --every 10 --for 5m")
+    if options["mappings"] and (options["exclusive"] or options["depth"] not in ("auto", "mappings")):
+        raise UsageProblem("--mappings reads smaps, not pages or sums", "Ask twice: once with --mappings, once without")
+    if options["exclusive"] and options["depth"] not in ("auto", "pages"):
+        raise UsageProblem("--exclusive needs the depth pages", "Leave --depth away, or give --depth pages")
     if every is not None and options["output"]:
         raise UsageProblem("--every writes to the terminal or a pipe", "Redirect it: airmem pss ... --every 10 > file")
     check_output(options["output"], options["force"])

@@ -178,7 +178,13 @@ def _totals(tree: TreeTotals, cgroup: CgroupMemory | None) -> list[tuple[str, st
     if tree.distinct_bytes is not None:
         lines.append(("Distinct pages", least + format_bytes(tree.distinct_bytes), "each page of the tree once"))
     if tree.exclusive_bytes is not None:
-        lines.append(("Exclusive pages", least + format_bytes(tree.exclusive_bytes), "ending the tree frees these"))
+        lines.append(
+            (
+                "Exclusive pages",
+                least + format_bytes(tree.exclusive_bytes),
+                "mapped by nobody else: ending the tree frees them",
+            )
+        )
     if tree.swap_pss_sum_bytes:
         lines.append(("Sum of SwapPSS", least + format_bytes(tree.swap_pss_sum_bytes), "swapped out, on top"))
     if tree.unreadable_bound_bytes is not None:
