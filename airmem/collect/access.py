@@ -7,7 +7,6 @@ target's user namespace. Since Linux 6.15 CAP_PERFMON opens maps, smaps and page
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from airmem.collect.place import FIRST_USER_NAMESPACE, collect_identity, read_link, read_or_empty
@@ -16,7 +15,7 @@ from airmem.kernel.privileges import parse_is_mapped
 from airmem.model.capability import SYS_PTRACE, capability_names
 
 if TYPE_CHECKING:
-    from airmem.kernel.reader import KernelReader
+    from airmem.kernel.source import Source
     from airmem.model.environment import Identity
 
 NOT_DUMPABLE = (
@@ -25,12 +24,12 @@ NOT_DUMPABLE = (
 )
 
 
-def explain_denial(reader: KernelReader, pid: int) -> tuple[str, str]:
+def explain_denial(reader: Source, pid: int) -> tuple[str, str]:
     """Return (reason, detail) for a refused read of a process that exists: a word for programs, a line for people."""
     try:
         target, own = collect_identity(reader, pid), collect_identity(reader, own_process_id(reader) or 0)
     except (OSError, ValueError):
-        return "denied", f"the kernel does not let uid {os.geteuid()} read process {pid}"
+        return "denied", f"the kernel does not let uid {reader.own_user_id()} read process {pid}"
     if _is_outside(reader, own, target):
         return "user_namespace", (
             f"process {pid} (uid {_ids(target.user_ids)} as seen from here) belongs to a user namespace outside"

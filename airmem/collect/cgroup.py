@@ -9,7 +9,7 @@ from airmem.collect.gaps import gap
 from airmem.kernel.cgroup import locate, parse_membership, parse_memory_v1, parse_memory_v2, parse_process_ids
 
 if TYPE_CHECKING:
-    from airmem.kernel.reader import KernelReader
+    from airmem.kernel.source import Source
     from airmem.model.cgroup import CgroupMemory
     from airmem.model.gap import Gap
 
@@ -20,7 +20,7 @@ FILES = {
 USAGE_FILE = {1: "memory.usage_in_bytes", 2: "memory.current"}
 
 
-def collect_cgroup(reader: KernelReader, pid: int) -> tuple[CgroupMemory | None, tuple[Gap, ...]]:
+def collect_cgroup(reader: Source, pid: int) -> tuple[CgroupMemory | None, tuple[Gap, ...]]:
     """Return the memory control group of a process, or None with a gap that says why."""
     try:
         membership = parse_membership(reader.read(f"/proc/{pid}/cgroup"))
@@ -64,7 +64,7 @@ def _gap(pid: int, reason: str, detail: str) -> Gap:
     return gap(pid, "cgroup", reason, detail)
 
 
-def _read_files(reader: KernelReader, folder: str, version: int) -> dict[str, bytes]:
+def _read_files(reader: Source, folder: str, version: int) -> dict[str, bytes]:
     files = {}
     for name in FILES[version]:
         with suppress(OSError):
@@ -74,7 +74,7 @@ def _read_files(reader: KernelReader, folder: str, version: int) -> dict[str, by
     return files
 
 
-def _tightest_limit(reader: KernelReader, folder: str) -> bytes:
+def _tightest_limit(reader: Source, folder: str) -> bytes:
     """Return the smallest memory.max from this group up to the mount: a pod's limit binds its containers too."""
     limits = []
     while True:
@@ -88,7 +88,7 @@ def _tightest_limit(reader: KernelReader, folder: str) -> bytes:
     return str(min(limits)).encode() if limits else b"max"
 
 
-def collect_members(reader: KernelReader, pid: int) -> tuple[int, ...] | None:
+def collect_members(reader: Source, pid: int) -> tuple[int, ...] | None:
     """Return the pids in the memory control group of a process and below it, or None if they cannot be listed.
 
     0 stands for a process that is not in this pid namespace.
@@ -107,6 +107,6 @@ def collect_members(reader: KernelReader, pid: int) -> tuple[int, ...] | None:
     return tuple(sorted(set(found)))
 
 
-def _is_group(reader: KernelReader, folder: str, name: str) -> bool:
+def _is_group(reader: Source, folder: str, name: str) -> bool:
     is_file_of_kernel = name.startswith(("memory.", "cgroup.", "cpu", "io.", "pids.", "hugetlb.", "rdma.", "misc."))
     return not is_file_of_kernel and reader.exists(f"{folder}/{name}/cgroup.procs")

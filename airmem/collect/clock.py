@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airmem.kernel.source import Source
 
 
 def now_seconds() -> float:
     """Return seconds since 1970."""
     return time.time()
+
+
+def taken_at_seconds(source: Source) -> float:
+    """Return when what a source hands out is, or was, read, in seconds since 1970."""
+    return now_seconds() if source.taken_at_seconds is None else source.taken_at_seconds
+
+
+def took_seconds(source: Source, began_seconds: float) -> float:
+    """Return how long reading took: since `began_seconds` of monotonic_seconds, or as long as a capture did."""
+    return monotonic_seconds() - began_seconds if source.took_seconds is None else source.took_seconds
 
 
 def monotonic_seconds() -> float:

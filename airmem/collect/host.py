@@ -8,10 +8,10 @@ from airmem.kernel.container import parse_container_id
 from airmem.model.snapshot import Host
 
 if TYPE_CHECKING:
-    from airmem.kernel.reader import KernelReader
+    from airmem.kernel.source import Source
 
 
-def collect_host(reader: KernelReader) -> Host:
+def collect_host(reader: Source) -> Host:
     """Return the facts that tell this place from others; what cannot be read is empty."""
     return Host(
         boot_id=_text(reader, "/proc/sys/kernel/random/boot_id"),
@@ -22,7 +22,7 @@ def collect_host(reader: KernelReader) -> Host:
     )
 
 
-def collect_container_id(reader: KernelReader, pid: int | str) -> str:
+def collect_container_id(reader: Source, pid: int | str) -> str:
     """Return the id of the container that a process runs in, or an empty text."""
     return parse_container_id(
         _text(reader, f"/proc/{pid}/cgroup").encode(errors="surrogateescape"),
@@ -33,7 +33,7 @@ def collect_container_id(reader: KernelReader, pid: int | str) -> str:
 class ContainerIds:
     """Looks up the containers of many processes: those in one control group are in one container."""
 
-    def __init__(self, reader: KernelReader) -> None:
+    def __init__(self, reader: Source) -> None:
         self._reader = reader
         self._known: dict[str, str] = {}
 
@@ -45,14 +45,14 @@ class ContainerIds:
         return self._known.get(group, "")
 
 
-def _text(reader: KernelReader, path: str) -> str:
+def _text(reader: Source, path: str) -> str:
     try:
         return reader.read(path).decode(errors="surrogateescape").strip()
     except OSError:
         return ""
 
 
-def _link(reader: KernelReader, path: str) -> str:
+def _link(reader: Source, path: str) -> str:
     try:
         return reader.link(path)
     except OSError:

@@ -10,7 +10,7 @@ from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
 from airmem.model.memory import MemoryAccount
 
 if TYPE_CHECKING:
-    from airmem.kernel.reader import KernelReader, ProcessFiles
+    from airmem.kernel.source import ProcessFiles, Source
     from airmem.model.gap import Gap
     from airmem.model.mapping import Mapping
     from airmem.model.process import Process
@@ -21,7 +21,7 @@ Reading: TypeAlias = "tuple[str, MemoryAccount, tuple[Mapping, ...] | None, tupl
 UNKNOWN = MemoryAccount()
 
 
-def read_memory(reader: KernelReader, files: ProcessFiles, process: Process, depth: str) -> Reading:
+def read_memory(reader: Source, files: ProcessFiles, process: Process, depth: str) -> Reading:
     """Return the account of a process at a depth (status, rollup or mappings), or at the next one that works.
 
     Errors: OSError only when the process ends meanwhile.
@@ -43,7 +43,7 @@ def read_memory(reader: KernelReader, files: ProcessFiles, process: Process, dep
         return _read_status(files, (gap(process.pid, "pss_bytes", "malformed", problem.cause),))
 
 
-def _read_smaps(reader: KernelReader, files: ProcessFiles, process: Process, depth: str) -> Reading:
+def _read_smaps(reader: Source, files: ProcessFiles, process: Process, depth: str) -> Reading:
     if depth == "rollup":
         try:
             return "rollup", parse_smaps_rollup(files.read(_prefix(files, process) + "smaps_rollup")), None, ()
@@ -100,5 +100,5 @@ def _nothing(process: Process, reason: str, detail: str) -> Reading:
     return "none", UNKNOWN, None, (gap(process.pid, "memory", reason, detail),)
 
 
-def _is_gvisor(reader: KernelReader) -> bool:
+def _is_gvisor(reader: Source) -> bool:
     return reader.exists("/proc/sentry-meminfo")

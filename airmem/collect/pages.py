@@ -1,9 +1,7 @@
-"""Page tables of a live tree, read one process at a time. The only module of this room that needs numpy."""
+"""Page tables of a tree, read one process at a time. The only module of this room that needs numpy."""
 
 from __future__ import annotations
 
-import mmap
-import os
 from contextlib import suppress
 from itertools import pairwise
 from typing import TypeAlias
@@ -13,13 +11,13 @@ import numpy.typing as npt
 
 from airmem.errors import Malformed
 from airmem.kernel.maps import UNCOUNTED, parse_maps_ranges
-from airmem.kernel.reader import KernelReader, ProcessFiles
 from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
+from airmem.kernel.source import ProcessFiles, Source
 from airmem.model.memory import MemoryAccount
-from airmem.model.pages import FRAME_MASK, PageTable
+from airmem.model.pages import PageTable
 from airmem.model.process import Process
 from airmem.model.snapshot import ProcessSnapshot
-from airmem.units import MIB, PAGE_BYTES
+from airmem.units import PAGE_BYTES
 
 GAP_PAGES = 256
 """Ranges this close are read in one call: a hole costs 2.4 ns a page, a call as much as 400 pages."""
@@ -37,18 +35,21 @@ LAST_PAGE = (1 << 47) // PAGE_BYTES
 COUNT_GAP = 24
 """Page frames this close are read from kpagecount in one call."""
 
+COUNT_BATCH = 1 << 12
+"""Stretches of kpagecount are read so many at a time, to stay small."""
+
 Words: TypeAlias = "npt.NDArray[np.uint64]"
 Runs: TypeAlias = tuple[tuple[int, int], ...]
 """(first page, page count), ascending."""
 
 
 class LivePageTables:
-    """The page tables of the processes of a tree on a live system (see model.pages.PageTables)."""
+    """The page tables of the processes of a tree (see model.pages.PageTables)."""
 
-    def __init__(self, reader: KernelReader, processes: tuple[ProcessSnapshot, ...]) -> None:
+    def __init__(self, reader: Source, processes: tuple[ProcessSnapshot, ...]) -> None:
         self._reader = reader
         self._processes = processes
-        self.zero_frames = find_zero_frames()
+        self.zero_frames = reader.zero_frames()
         self._uncounted = find_uncounted(reader)
 
     def read(self, position: int, like: PageTable | None) -> PageTable | None:
@@ -73,63 +74,44 @@ class LivePageTables:
 
     def mapping_counts(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
         """Return how often each page frame is mapped in the whole system, or None without /proc/kpagecount."""
-        try:
-            file = self._reader.counters("/proc/kpagecount")
-        except OSError:
-            return None
         counts = np.zeros(len(frames), np.int64)
-        try:
-            for begin, end in _close_runs(frames):
-                first = int(frames[begin])
-                raw = os.pread(file, (int(frames[end - 1]) + 1 - first) * 8, first * 8)
-                words = np.frombuffer(raw[: len(raw) // 8 * 8], np.uint64)
-                inside = frames[begin:end] - first
-                inside = inside[inside < len(words)]
-                counts[begin : begin + len(inside)] = words[inside]
-        except OSError:
-            return None
-        finally:
-            os.close(file)
-        return counts
-
-
-def find_zero_frames() -> tuple[tuple[int, int], ...]:
-    """Return the frames (first, count) of the zero page and of the huge zero page, found by mapping them.
-
-    They are present in page tables and counted in no RSS. Where transparent huge pages are off there is no huge one.
-    """
-    huge = 2 * MIB
-    with mmap.mmap(-1, 4 * huge, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as area:
-        view = np.frombuffer(area, np.uint8)
-        address = view.__array_interface__["data"][0]
-        aligned = -address % huge
-        found: list[tuple[int, int]] = []
+        stretches = _close_runs(frames)
         with suppress(OSError):
-            area.madvise(mmap.MADV_HUGEPAGE, aligned, huge)
-            area.madvise(mmap.MADV_NOHUGEPAGE, aligned + huge, huge)
-        for offset in (aligned + huge, aligned):
-            frame = _frame_after_read(view, address, offset)
-            if frame and all(not first <= frame < first + count for first, count in found):
-                found.append((frame, 1) if offset > aligned else (frame, huge // PAGE_BYTES))
-        del view
-    return tuple(found)
+            for batch in range(0, len(stretches), COUNT_BATCH):
+                self._read_counts(frames, counts, stretches[batch : batch + COUNT_BATCH])
+            return counts
+        return None
+
+    def _read_counts(
+        self, frames: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], stretches: list[tuple[int, int]]
+    ) -> None:
+        """Fill in the counts of some stretches (begin, end) of frames."""
+        runs = [(int(frames[begin]), int(frames[end - 1] - frames[begin]) + 1) for begin, end in stretches]
+        words = np.zeros(sum(count for _, count in runs), np.uint64)
+        self._reader.read_words("/proc/kpagecount", runs, memoryview(words.view(np.uint8)))  # type: ignore[arg-type]
+        offset = 0
+        for (begin, end), (first, count) in zip(stretches, runs, strict=True):
+            counts[begin:end] = words[offset + frames[begin:end] - first]
+            offset += count
 
 
-def find_uncounted(reader: KernelReader) -> tuple[bytes, ...]:
+def find_uncounted(reader: Source) -> tuple[bytes, ...]:
     """Return the names of the kernel's own mappings that no RSS counts on this kernel, probed on airmem itself."""
     try:
         with reader.process(int(reader.link("/proc/self"))) as files:
-            mappings = parse_smaps(files.read("smaps"))
+            raw = files.read("smaps")
+            return tuple(name for name in UNCOUNTED if not _is_counted(raw, name))
     except (OSError, ValueError, Malformed):
         return UNCOUNTED
-    counted = {mapping.name.encode(errors="surrogateescape") for mapping in mappings if mapping.account.rss_bytes}
-    return tuple(name for name in UNCOUNTED if name not in counted)
 
 
-def _frame_after_read(view: npt.NDArray[np.uint8], address: int, offset: int) -> int:
-    view[offset].item()
-    with KernelReader().process(int(KernelReader().link("/proc/self"))) as files:
-        return int(_read_words(files, (((address + offset) // PAGE_BYTES, 1),))[0]) & FRAME_MASK
+def _is_counted(smaps: bytes, name: bytes) -> bool:
+    """Whether RSS counts pages of the mapping with this name; only its own lines are parsed, of hundreds."""
+    at = smaps.find(b" " + name + b"\n")
+    if at < 0:
+        return False
+    mappings = parse_smaps(smaps[smaps.rfind(b"\n", 0, at) + 1 : smaps.find(b"VmFlags", at)])
+    return bool(mappings[0].account.rss_bytes)
 
 
 def _read_words(files: ProcessFiles, runs: Runs) -> Words:

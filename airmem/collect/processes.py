@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,12 @@ from airmem.kernel.mountinfo import parse_mounts
 from airmem.kernel.stat import parse_boot_time, parse_parent_pid, parse_stat
 
 if TYPE_CHECKING:
-    from airmem.kernel.reader import KernelReader, ProcessFiles
+    from airmem.kernel.source import ProcessFiles, Source
     from airmem.model.gap import Gap
     from airmem.model.process import Process
 
 
-def collect_processes(reader: KernelReader, with_arguments: bool = False) -> dict[int, Process]:
+def collect_processes(reader: Source, with_arguments: bool = False) -> dict[int, Process]:
     """Return every process that can be seen, by pid; with their command lines only if asked.
 
     One pass over /proc/PID/stat: unlike /proc/PID/task/TID/children, it does not miss processes while others exit
@@ -37,7 +36,7 @@ def read_process(files: ProcessFiles, with_arguments: bool) -> Process:
     return process.with_arguments(parse_cmdline(files.read("cmdline", READ_BYTES))) if with_arguments else process
 
 
-def collect_tree_processes(reader: KernelReader, root_pid: int) -> tuple[Process, ...]:
+def collect_tree_processes(reader: Source, root_pid: int) -> tuple[Process, ...]:
     """Return a process and its descendants: parents first, the children of one parent together, by pid.
 
     Empty if there is no such process. Only the family is parsed whole, since a host may run thousands of others.
@@ -54,7 +53,7 @@ def collect_tree_processes(reader: KernelReader, root_pid: int) -> tuple[Process
     return tuple(parse_stat(lines[pid]) for pid in tree)
 
 
-def collect_hidden_children(reader: KernelReader, tree: tuple[Process, ...]) -> tuple[Gap, ...]:
+def collect_hidden_children(reader: Source, tree: tuple[Process, ...]) -> tuple[Gap, ...]:
     """Return a gap for each child of the tree that /proc does not list because it is mounted with hidepid.
 
     The list of children in a visible parent's folder still names them.
@@ -71,7 +70,7 @@ def collect_hidden_children(reader: KernelReader, tree: tuple[Process, ...]) -> 
     return tuple(gaps)
 
 
-def hidepid_level(reader: KernelReader) -> str:
+def hidepid_level(reader: Source) -> str:
     """Return the hidepid option of the /proc that is read here, empty if it hides nothing."""
     with suppress(OSError):
         for _, mount_point, options in reversed(parse_mounts(reader.read("/proc/self/mountinfo"), "proc")):
@@ -84,18 +83,7 @@ def hidepid_level(reader: KernelReader) -> str:
     return ""
 
 
-def process_exists(pid: int) -> bool:
-    """Whether a live process has this pid although /proc may hide it: signal 0 asks without sending anything."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def own_process_id(reader: KernelReader) -> int | None:
+def own_process_id(reader: Source) -> int | None:
     """Return airmem's own pid as this /proc counts it, None if it is not there (another namespace, a copy)."""
     try:
         return int(reader.link("/proc/self"))
@@ -103,14 +91,14 @@ def own_process_id(reader: KernelReader) -> int | None:
         return None
 
 
-def collect_boot_time(reader: KernelReader) -> int | None:
+def collect_boot_time(reader: Source) -> int | None:
     """Return when the machine booted, in seconds since 1970, or None."""
     with suppress(OSError):
         return parse_boot_time(reader.read("/proc/stat"))
     return None
 
 
-def _children(reader: KernelReader, pid: int) -> set[int]:
+def _children(reader: Source, pid: int) -> set[int]:
     found: set[int] = set()
     with suppress(OSError), reader.process(pid) as files:
         for thread in files.entries("task"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from airmem.collect.cgroup import collect_members
 from airmem.errors import Malformed
-from airmem.kernel.reader import KernelReader
 from airmem.kernel.smaps import parse_smaps_rollup
+from airmem.kernel.source import Source
 from airmem.model.cgroup import CgroupMemory
 from airmem.model.memory import MemoryAccount
 from airmem.model.remainder import CgroupRemainder
@@ -13,7 +13,7 @@ from airmem.model.snapshot import ProcessSnapshot
 
 
 def collect_remainder(
-    reader: KernelReader, processes: tuple[ProcessSnapshot, ...], cgroup: CgroupMemory | None
+    reader: Source, processes: tuple[ProcessSnapshot, ...], cgroup: CgroupMemory | None
 ) -> CgroupRemainder | None:
     """Return what is needed to bound the unreadable processes of a tree, None when none was refused.
 
@@ -33,7 +33,7 @@ def collect_remainder(
 
 
 def _subtract_outsiders(
-    reader: KernelReader, processes: tuple[ProcessSnapshot, ...], members: tuple[int, ...]
+    reader: Source, processes: tuple[ProcessSnapshot, ...], members: tuple[int, ...]
 ) -> CgroupRemainder:
     tree = {one.process.pid for one in processes if not one.process.is_zombie}  # cgroup.procs lists no zombies
     obstacles = []
@@ -56,7 +56,7 @@ def _subtract_outsiders(
     return CgroupRemainder(outsiders_pss_bytes=outsiders_pss_bytes, obstacles=tuple(obstacles))
 
 
-def _anonymous_pss(reader: KernelReader, pid: int) -> int | None:
+def _anonymous_pss(reader: Source, pid: int) -> int | None:
     """Return the PSS of a process's anonymous and shared memory; 0 if it has ended, None if it is refused."""
     account = MemoryAccount()
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airmem.collect.gaps import gap
 
 if TYPE_CHECKING:
-    from airmem.kernel.reader import KernelReader, ProcessFiles
+    from airmem.kernel.source import ProcessFiles, Source
     from airmem.model.gap import Gap
     from airmem.model.process import Process
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class LiveListeners:
     """Reads the sockets of a process when asked; `gaps` tells of which processes that failed."""
 
-    def __init__(self, reader: KernelReader) -> None:
+    def __init__(self, reader: Source) -> None:
         self._reader = reader
         self.gaps: list[Gap] = []
 

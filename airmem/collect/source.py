@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from airmem.kernel.reader import KernelReader
+from airmem.kernel.source import Source
 
-Source: TypeAlias = KernelReader
-"""What questions hand on without looking into it: the running system."""
+__all__ = ["Source", "open_source"]
 
 
 def open_source(root: str = "/") -> Source:

@@ -10,7 +10,7 @@ from airmem.collect.cgroup import collect_cgroup
 from airmem.collect.gaps import gap
 from airmem.collect.host import collect_host
 from airmem.collect.memory import UNKNOWN, read_memory
-from airmem.collect.processes import collect_hidden_children, collect_tree_processes, process_exists, read_process
+from airmem.collect.processes import collect_hidden_children, collect_tree_processes, read_process
 from airmem.errors import Malformed, NotPermitted, ProcessGone
 from airmem.model.snapshot import ProcessSnapshot, TreeSnapshot
 from airmem.units import GIB, PAGE_BYTES
@@ -18,7 +18,7 @@ from airmem.units import GIB, PAGE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airmem.kernel.reader import KernelReader
+    from airmem.kernel.source import Source
     from airmem.model.cgroup import CgroupMemory
     from airmem.model.gap import Gap
     from airmem.model.pages import PageTables
@@ -33,9 +33,6 @@ AUTO_PAGES_BYTES = 64 * GIB
 STALL_BYTES = 8 * GIB
 """A process above this size is held up by a read: mmap and munmap wait some 0.2 s (27 ms for each GB, measured)."""
 
-FRAME_MASK = (1 << 55) - 1
-"""The page frame number's bits in a word of pagemap."""
-
 ALONE = 16
 """Trees up to this size are read in one thread: starting threads would cost more than it saves."""
 
@@ -43,19 +40,24 @@ Part: TypeAlias = "tuple[ProcessSnapshot | None, tuple[Gap, ...]]"
 """What was read of one process (None: it ended), and what was not."""
 
 
-def collect_tree(reader: KernelReader, root_pid: int, depth: str, with_users: bool = False) -> TreeSnapshot:
+def collect_tree(reader: Source, root_pid: int, depth: str, with_users: bool = False) -> TreeSnapshot:
     """Return a process and its descendants at a depth (see DEPTHS), `auto` choosing what this place allows.
 
     A process that cannot be read is in the snapshot with what is known and a gap; one that ended is only a gap.
     Errors: ProcessGone, NotPermitted when there is no such process, or none that can be seen.
     """
-    taken_at_seconds = clock.now_seconds()
+    taken_at_seconds = clock.taken_at_seconds(reader)
     tree = _find_tree(reader, root_pid)
     chosen, depth_gaps = choose_depth(reader, tree, depth)
     read_depth = "rollup" if chosen == "pages" else chosen
     parts = _for_each(tree, lambda process: _read_part(reader, process, read_depth, with_users))
     processes = tuple(part for part, _ in parts if part is not None)
-    gaps = [*depth_gaps, *(gap for _, found in parts for gap in found), *collect_hidden_children(reader, tree)]
+    gaps = [
+        *reader.gaps,
+        *depth_gaps,
+        *(gap for _, found in parts for gap in found),
+        *collect_hidden_children(reader, tree),
+    ]
     if not processes or processes[0].process.pid != root_pid:
         raise ProcessGone(f"process {root_pid} ended while it was read", "Look for its successor with: airmem ps")
     cgroup, cgroup_gaps = collect_cgroup(reader, root_pid)
@@ -70,7 +72,7 @@ def collect_tree(reader: KernelReader, root_pid: int, depth: str, with_users: bo
     )
 
 
-def choose_depth(reader: KernelReader, tree: tuple[Process, ...], depth: str) -> tuple[str, tuple[Gap, ...]]:
+def choose_depth(reader: Source, tree: tuple[Process, ...], depth: str) -> tuple[str, tuple[Gap, ...]]:
     """Return the depth to read at and why it is not deeper: page frames hidden, numpy missing, the tree too large."""
     if depth not in ("auto", "pages"):
         return depth, ()
@@ -78,9 +80,8 @@ def choose_depth(reader: KernelReader, tree: tuple[Process, ...], depth: str) ->
     if depth == "auto" and rss_sum_bytes > AUTO_PAGES_BYTES:
         detail = f"{rss_sum_bytes // GIB} GiB of summed RSS; beyond {AUTO_PAGES_BYTES // GIB} GiB only on request"
         return "rollup", (_sharing_gap("too_large", detail),)
-    if not can_read_frames(reader):
-        detail = "page frame numbers are hidden here: they need CAP_SYS_ADMIN in the first user namespace"
-        return "rollup", (_sharing_gap("no_page_frames", detail),)
+    if obstacle := reader.frames_obstacle():
+        return "rollup", (_sharing_gap(*obstacle),)
     if not _has_numpy():
         return "rollup", (_sharing_gap("no_numpy", "numpy, which compares page tables, cannot be imported"),)
     return "pages", ()
@@ -88,18 +89,6 @@ def choose_depth(reader: KernelReader, tree: tuple[Process, ...], depth: str) ->
 
 def _sharing_gap(reason: str, detail: str) -> Gap:
     return gap(None, "sharing", reason, detail)
-
-
-def can_read_frames(reader: KernelReader) -> bool:
-    """Whether page frame numbers show, tried on a page of airmem's own (pagemap.rst)."""
-    marker = object()
-    word = bytearray(8)
-    try:
-        with reader.process(int(reader.link("/proc/self"))) as files:
-            files.read_words("pagemap", ((id(marker) // PAGE_BYTES, 1),), memoryview(word))
-    except (OSError, ValueError):
-        return False
-    return bool(int.from_bytes(word, "little") & FRAME_MASK)
 
 
 def _has_numpy() -> bool:
@@ -111,14 +100,14 @@ def _has_numpy() -> bool:
     return True
 
 
-def _page_tables(reader: KernelReader, processes: tuple[ProcessSnapshot, ...]) -> PageTables:
+def _page_tables(reader: Source, processes: tuple[ProcessSnapshot, ...]) -> PageTables:
     from airmem.collect.pages import LivePageTables  # noqa: PLC0415  # imports numpy
 
     return LivePageTables(reader, processes)
 
 
 def _remainder(
-    reader: KernelReader, processes: tuple[ProcessSnapshot, ...], cgroup: CgroupMemory | None, depth: str
+    reader: Source, processes: tuple[ProcessSnapshot, ...], cgroup: CgroupMemory | None, depth: str
 ) -> CgroupRemainder | None:
     if depth == "status" or all(one.depth != "status" for one in processes):
         return None
@@ -127,15 +116,15 @@ def _remainder(
     return collect_remainder(reader, processes, cgroup)
 
 
-def _find_tree(reader: KernelReader, root_pid: int) -> tuple[Process, ...]:
+def _find_tree(reader: Source, root_pid: int) -> tuple[Process, ...]:
     if tree := collect_tree_processes(reader, root_pid):
         return tree
-    if process_exists(root_pid):
+    if reader.has_process(root_pid):
         raise NotPermitted(f"process {root_pid} exists but /proc hides it (hidepid)")
     raise ProcessGone(f"there is no process {root_pid}", "List what runs here with: airmem ps")
 
 
-def _read_part(reader: KernelReader, process: Process, depth: str, with_users: bool) -> Part:
+def _read_part(reader: Source, process: Process, depth: str, with_users: bool) -> Part:
     """Read one process; one that ended is None and a gap."""
     try:
         with reader.process(process.pid) as files:

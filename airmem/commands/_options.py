@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from airmem.errors import UsageProblem
 from airmem.units import parse_bytes, parse_seconds
 
 if TYPE_CHECKING:
@@ -75,3 +78,35 @@ def repeat_options(function: Callable[..., int]) -> Callable[..., int]:
         "--for", "duration", type=Duration(), metavar="DURATION", help="With --every: for how long."
     )
     return every(duration(function))
+
+
+def target_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add TARGET and --from; the command gets `target` (None where none is given) and `files` (empty for live).
+
+    `--from a b c TARGET` is what people type, and what a shell makes of `--from *.airmem`: further words that are
+    files belong to `--from`.
+    """
+
+    @wraps(function)
+    def with_target(*, words: tuple[str, ...], named: tuple[str, ...], **options: Any) -> int:
+        target, files = _divide(words, named)
+        return function(target=target, files=files, **options)
+
+    argument = click.argument("words", nargs=-1, metavar="[TARGET]")
+    from_files = click.option(
+        "--from", "named", multiple=True, metavar="FILE...", help="Ask files (a capture ...) instead of this system."
+    )
+    return argument(from_files(with_target))
+
+
+def _divide(words: tuple[str, ...], named: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """Return the target and the files. Errors: UsageProblem when two words could be the target."""
+    files = [word for word in words if named and _is_file(word)]
+    targets = [word for word in words if word not in files]
+    if len(targets) > 1:
+        raise UsageProblem(f"{targets[1]!r} is one target too many", "Give one pid or component.")
+    return (targets[0] if targets else None), (*named, *files)
+
+
+def _is_file(word: str) -> bool:
+    return not word.isdecimal() and (os.path.exists(word) or "/" in word or word.endswith((".airmem", ".gz", ".tar")))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from airmem.commands._options import answer_options
+from airmem.commands._options import answer_options, target_options
 from airmem.commands._output import check_output, show, status_of, write
 from airmem.questions.ps import answer_ps
+
+if TYPE_CHECKING:
+    from airmem.questions.sources import Source
 
 EPILOG = """\b
 Examples:
@@ -20,10 +23,10 @@ Examples:
 
 
 @click.command("ps", epilog=EPILOG)
-@click.argument("target", required=False)
+@target_options
 @click.option("--all", "with_all", is_flag=True, help="Add Python programs that belong to no known service.")
 @answer_options("text", "json", "csv")
-def command(target: str | None, with_all: bool, **options: Any) -> int:
+def command(target: str | None, files: tuple[str, ...], with_all: bool, **options: Any) -> int:
     """Show which services run here, as trees of processes.
 
     Knows Airflow (2.9 to 3.3), Celery, gunicorn, uWSGI, uvicorn and multiprocessing. TARGET, a pid or a component
@@ -31,7 +34,8 @@ def command(target: str | None, with_all: bool, **options: Any) -> int:
     sent. Secrets in command lines are replaced.
     """
     check_output(options["output"], options["force"])
-    report = answer_ps(_root_pid(target), with_all=with_all)
+    source = _open(files)
+    report = answer_ps(_root_pid(target, source), with_all=with_all, source=source)
     if options["form"] == "json":
         from airmem.render import as_json  # noqa: PLC0415  # only the form that was asked for
 
@@ -48,9 +52,17 @@ def command(target: str | None, with_all: bool, **options: Any) -> int:
     return status_of(report.findings, options["fail_on"])
 
 
-def _root_pid(target: str | None) -> int | None:
-    if target is None:
+def _open(files: tuple[str, ...]) -> Source | None:
+    if not files:
+        return None
+    from airmem.questions.sources import open_only  # noqa: PLC0415  # only with --from
+
+    return open_only(files)
+
+
+def _root_pid(target: str | None, source: Source | None) -> int | None:
+    if target is None and source is None:
         return None
     from airmem.questions.targets import resolve_target  # noqa: PLC0415  # only with a TARGET
 
-    return resolve_target(target)
+    return resolve_target(target, source)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from airmem.commands._options import Size, answer_options, repeat_options
+from airmem.commands._options import Size, answer_options, repeat_options, target_options
 from airmem.commands._output import check_output, show, status_of, write
 from airmem.errors import NotMeasurable, NotPermitted, UsageProblem
 from airmem.questions.pss import DEPTHS, answer_pss
@@ -15,6 +15,7 @@ from airmem.questions.targets import resolve_target
 if TYPE_CHECKING:
     from airmem.model.report import PssReport
     from airmem.model.selection import Selection
+    from airmem.questions.sources import Source
 
 SORTS = ("pid", "rss", "pss", "uss", "swap", "swap_pss", "parent", "siblings", "outside")
 DENIED = frozenset(
@@ -43,7 +44,7 @@ Examples:
 
 
 @click.command("pss", epilog=EPILOG)
-@click.argument("target", required=False)
+@target_options
 @click.option("--depth", type=click.Choice(DEPTHS), default="auto", show_default=True, help="How closely to look.")
 @click.option("--exclusive", is_flag=True, help="Add what ending the whole tree frees (needs /proc/kpagecount).")
 @click.option("--mappings", is_flag=True, help="Line each mapping of the parent up with its workers'.")
@@ -57,7 +58,9 @@ Examples:
 @click.option("--diff", "earlier", type=click.File("rb"), metavar="FILE", help="Compare with an earlier JSON answer.")
 @answer_options("text", "json", "csv")
 @click.option("-v", "--verbose", is_flag=True, help="Every column; with --mappings, a line for each worker.")
-def command(target: str | None, every: float | None, duration: float | None, **options: Any) -> int:
+def command(
+    target: str | None, files: tuple[str, ...], every: float | None, duration: float | None, **options: Any
+) -> int:
     """Show whose memory it is: a process and its descendants, and with whom they share.
 
     TARGET is a pid, a component (scheduler, celery-worker, gunicorn ...), or nothing where there is one obvious tree.
@@ -73,11 +76,21 @@ def command(target: str | None, every: float | None, duration: float | None, **o
     if every is not None and options["output"]:
         raise UsageProblem("--every writes to the terminal or a pipe", "Redirect it: airmem pss ... --every 10 > file")
     check_output(options["output"], options["force"])
-    root_pid = resolve_target(target)
-    question = _question(root_pid, options)
+    if files and every is not None:
+        raise UsageProblem("--every looks again; a file does not change", "Leave --every away, or --from.")
+    source = _open(files)
+    question = {**_question(resolve_target(target, source), options), "source": source}
     if every is None:
         return _finish(_show(answer_pss(**question), options, None), options)
     return _repeat(question, every, duration, options)
+
+
+def _open(files: tuple[str, ...]) -> Source | None:
+    if not files:
+        return None
+    from airmem.questions.sources import open_only  # noqa: PLC0415  # only with --from
+
+    return open_only(files)
 
 
 def _question(root_pid: int, options: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from airmem.model.gap import Gap
+
 READ_BYTES = 1 << 16
 CUT_SHORT = ("maps",)
 """maps and smaps end early, as if complete, when the process ends or calls exec between two reads of one file. From
@@ -17,7 +19,7 @@ then on the whole file reads as empty."""
 
 
 class KernelReader:
-    """Reads kernel files below `root`, which is `/` on a live system.
+    """Reads kernel files below `root`, which is `/` on a live system (see kernel.source.Source).
 
     Every method raises OSError as the kernel gives it: what it means is for the caller to find out.
     """
@@ -29,6 +31,26 @@ class KernelReader:
     def is_live(self) -> bool:
         """Whether this reads the running system rather than a copy of its files."""
         return not self._root
+
+    @property
+    def taken_at_seconds(self) -> float | None:
+        """Return None: whoever asks reads now."""
+        return None
+
+    @property
+    def took_seconds(self) -> float | None:
+        """Return None: reading is still to come."""
+        return None
+
+    @property
+    def root_pids(self) -> tuple[int, ...]:
+        """Return none: a whole system has no process that is obviously meant."""
+        return ()
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """Return nothing: what is there can be asked for."""
+        return ()
 
     def read(self, path: str) -> bytes:
         """Return the whole content of an absolute path."""
@@ -50,19 +72,52 @@ class KernelReader:
         """Return the pids that /proc lists, ascending."""
         return sorted(int(name) for name in self.entries("/proc") if name.isdecimal())
 
-    def process(self, pid: int) -> ProcessFiles:
+    def process(self, pid: int) -> OpenProcess:
         """Open the folder of one process.
 
         Errors: FileNotFoundError if there is no such process, or hidepid hides it.
         """
-        return ProcessFiles(os.open(f"{self._root}/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        return OpenProcess(os.open(f"{self._root}/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
-    def counters(self, path: str) -> int:
-        """Open a file of 8-byte words, like /proc/kpagecount; the caller closes the descriptor."""
-        return os.open(self._root + path, os.O_RDONLY | os.O_CLOEXEC)
+    def read_words(self, path: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
+        """Fill `target` with the 8-byte words of each run (first word, count); 0 where the file ends early."""
+        _fill_runs(os.open(self._root + path, os.O_RDONLY | os.O_CLOEXEC), runs, target)
+
+    def has_process(self, pid: int) -> bool:
+        """Whether a process has this pid although /proc may hide it: signal 0 asks without sending anything."""
+        if not self.is_live:
+            return False
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+    def frames_obstacle(self) -> tuple[str, str] | None:
+        """Return why page tables cannot be compared, as a gap's (reason, detail); None if they can."""
+        from airmem.kernel.frames import shows_frames  # noqa: PLC0415  # only where page tables are thought of
+
+        if self.is_live and shows_frames(self):
+            return None
+        return (
+            "no_page_frames",
+            "page frame numbers are hidden here: they need CAP_SYS_ADMIN in the first user namespace",
+        )
+
+    def zero_frames(self) -> tuple[tuple[int, int], ...]:
+        """Return the frames (first, count) of the zero page and of the huge zero page, found by mapping them."""
+        from airmem.kernel.frames import find_zero_frames  # noqa: PLC0415  # only where page tables are read
+
+        return find_zero_frames(self) if self.is_live else ()
+
+    def own_user_id(self) -> int:
+        """Return airmem's own effective user id."""
+        return os.geteuid()
 
 
-class ProcessFiles:
+class OpenProcess:
     """The files of one process, read through its open folder.
 
     The kernel ties the folder to this process: when it ends, reads fail with ESRCH or ENOENT, even if another
@@ -72,7 +127,7 @@ class ProcessFiles:
     def __init__(self, folder: int) -> None:
         self._folder = folder
 
-    def __enter__(self) -> ProcessFiles:
+    def __enter__(self) -> OpenProcess:
         return self
 
     def __exit__(
@@ -119,15 +174,18 @@ class ProcessFiles:
 
         Where the file ends early, as pagemap does at the end of user space, the words are 0.
         """
-        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
-        try:
-            filled = 0
-            for first, count in runs:
-                end = filled + count * 8
-                _fill(file, target[filled:end], first * 8)
-                filled = end
-        finally:
-            os.close(file)
+        _fill_runs(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder), runs, target)
+
+
+def _fill_runs(file: int, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
+    try:
+        filled = 0
+        for first, count in runs:
+            end = filled + count * 8
+            _fill(file, target[filled:end], first * 8)
+            filled = end
+    finally:
+        os.close(file)
 
 
 def _fill(file: int, target: memoryview, at: int) -> None:

@@ -34,8 +34,9 @@ def answer_ps(root_pid: int | None = None, *, with_all: bool = False, source: So
     `with_all` adds the trees of Python programs that no detector knows. `source` is the running system by default.
     Errors: ProcessGone when there is no process `root_pid`.
     """
-    began, taken_at_seconds = clock.monotonic_seconds(), clock.now_seconds()
+    began = clock.monotonic_seconds()
     reader = source or open_source()
+    taken_at_seconds = clock.taken_at_seconds(reader)
     survey = survey_services(reader)
     roots = _roots(survey, with_all) if root_pid is None else [_one(reader, survey, root_pid)]
     boot_time = collect_boot_time(reader)
@@ -45,11 +46,11 @@ def answer_ps(root_pid: int | None = None, *, with_all: bool = False, source: So
         head=Head(
             command="ps",
             taken_at_seconds=taken_at_seconds,
-            took_seconds=clock.monotonic_seconds() - began,
+            took_seconds=clock.took_seconds(reader, began),
             host=collect_host(reader),
         ),
         services=services,
-        gaps=_advise(reader, (*survey.gaps, *_hidden(reader), *_unknown_boot(boot_time))),
+        gaps=_advise(reader, (*reader.gaps, *survey.gaps, *_hidden(reader), *_unknown_boot(boot_time))),
         findings=(),
     )
 

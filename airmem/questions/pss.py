@@ -35,32 +35,33 @@ def answer_pss(
     with_mappings: bool = False,
     selection: Selection | None = None,
     earlier: dict[str, Any] | None = None,
+    source: Source | None = None,
 ) -> PssReport:
     """Return the memory of a process and its descendants, and with whom each shares it.
 
     `depth` is one of DEPTHS; `with_exclusive` needs pages, `with_mappings` mappings, and each asks for it.
-    `earlier` is a JSON document of the same question, to compare with.
+    `earlier` is a JSON document of the same question, to compare with. `source` is the running system by default.
     Errors: ProcessGone, NotPermitted when the process asked for cannot be seen; UsageProblem for a wrong `earlier`.
     """
     began = clock.monotonic_seconds()
     chosen = "mappings" if with_mappings else "pages" if with_exclusive and depth == "auto" else depth
     with_users = selection is not None and selection.user_id is not None
-    source = open_source()
+    reader = source or open_source()
     again = _again(root_pid, depth, with_exclusive, with_mappings)
     try:
-        snapshot = collect_tree(source, root_pid, chosen, with_users)
+        snapshot = collect_tree(reader, root_pid, chosen, with_users)
     except NotPermitted:
         from airmem.questions.advice import explain_hidden  # noqa: PLC0415  # only when something is refused
 
-        raise explain_hidden(source, root_pid, again) from None
+        raise explain_hidden(reader, root_pid, again) from None
     sharing = _sharing(snapshot, with_exclusive)
-    rows = _rows(snapshot, sharing, LiveListeners(source))
+    rows = _rows(snapshot, sharing, LiveListeners(reader))
     tree = sum_tree(rows, sharing, snapshot.cgroup, snapshot.remainder, missed=_has_unseen(snapshot), depth=chosen)
     return PssReport(
         head=Head(
             command="pss",
             taken_at_seconds=snapshot.taken_at_seconds,
-            took_seconds=clock.monotonic_seconds() - began,
+            took_seconds=clock.took_seconds(reader, began),
             host=snapshot.host,
         ),
         depth=_overall_depth(rows),
@@ -68,7 +69,7 @@ def answer_pss(
         tree=tree,
         cgroup=snapshot.cgroup,
         processes=_select(rows, selection),
-        gaps=_advise(source, snapshot, sharing, with_exclusive, again),
+        gaps=_advise(reader, snapshot, sharing, with_exclusive, again),
         findings=check_memory(rows, tree, snapshot.cgroup),
         lineup=_line_up(snapshot) if with_mappings else None,
         change=None if earlier is None else _change(rows, earlier),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airmem.errors import ProcessGone, UsageProblem
 
 if TYPE_CHECKING:
+    from airmem.collect.source import Source
     from airmem.model.process import Process
     from airmem.questions.survey import Survey
 
@@ -18,10 +19,11 @@ LIST = "List what runs here with: airmem ps"
 COMPONENT_HINT = "Give a pid or a component such as scheduler, celery-worker or gunicorn; list them with: airmem ps"
 
 
-def resolve_target(target: str | None) -> int:
+def resolve_target(target: str | None, source: Source | None = None) -> int:
     """Return the pid that a target means: a pid, a component (its parent process), None (the one tree that there is).
 
-    A pid is only checked for its form. Errors: UsageProblem when it means nothing or several things, ProcessGone when
+    It is looked for in `source`, by default the running system; of a capture None means what was captured. A pid is
+    only checked for its form. Errors: UsageProblem when it means nothing or several things, ProcessGone when
     no such component runs.
     """
     text = "" if target is None else target.strip()
@@ -30,9 +32,10 @@ def resolve_target(target: str | None) -> int:
     from airmem.collect.source import open_source  # noqa: PLC0415  # a pid needs none of it
     from airmem.questions.survey import survey_services  # noqa: PLC0415
 
+    reader = source or open_source()
     if target is None:
-        return _resolve_only_tree(survey_services(open_source()))
-    return _resolve_component(text, survey_services(open_source()))
+        return reader.root_pids[0] if len(reader.root_pids) == 1 else _resolve_only_tree(survey_services(reader))
+    return _resolve_component(text, survey_services(reader))
 
 
 def resolve_user(name: str) -> int:

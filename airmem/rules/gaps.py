@@ -39,6 +39,8 @@ REMEDIES = {
     "root_cgroup": "Start the service in a control group of its own (a systemd unit, a container)",
     "no_memory_cgroup": "Start the service in a control group of its own (a systemd unit, a container)",
     "cgroup_unreadable": "Run airmem as root",
+    "capture_incomplete": "Make the capture again; a full disk or a lost connection cuts it",
+    "not_captured": "Make the capture with it: airmem capture TARGET -o FILE, as root on the host for page tables",
     "malformed": "Please report this with the output of: airmem --version; uname -r",
     "unreadable": "Run the command again; if it persists, please report it",
 }

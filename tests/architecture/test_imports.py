@@ -32,7 +32,7 @@ ONLY_IN = {
     "textual": ("airmem.tui",),
     "subprocess": ("airmem.probes.runner", "airmem.demo"),
     "psutil": ("airmem.collect",),
-    "time": ("airmem.collect", "airmem.demo"),
+    "time": ("airmem.collect", "airmem.demo", "airmem.capture.collector"),
     "click": ("airmem.commands", "airmem.cli"),
 }
 """Module of somebody else -> the places that may import it."""
