@@ -24,14 +24,13 @@ Runs = tuple[tuple[int, int], ...]
 class Place:
     """Where and by whom a capture was made; written before the first process.
 
-    `tree_pids` are the processes that were to be captured, `hidden_pids` those that exist though /proc hides them.
+    `tree_pids` are the processes that were to be captured.
     `links` and `errors` (errno) are by path, without the first slash. `zero_frames` is None without page tables.
     """
 
     taken_at_seconds: float
     root_pids: tuple[int, ...]
     tree_pids: tuple[int, ...]
-    hidden_pids: tuple[int, ...]
     own_pid: int
     own_user_id: int
     page_bytes: int
@@ -74,7 +73,6 @@ def parse_place(members: dict[str, bytes], name: str) -> Place:
         taken_at_seconds=facts.take("taken_at_seconds", _seconds),
         root_pids=facts.take("root_pids", _numbers),
         tree_pids=facts.take("tree_pids", _numbers),
-        hidden_pids=facts.take("hidden_pids", _numbers),
         own_pid=facts.take("own_pid", _number),
         own_user_id=facts.take("own_user_id", _number),
         page_bytes=facts.take("page_bytes", _number),

@@ -60,7 +60,7 @@ class CaptureReader:
         below = f"proc/{facts.pid}/"
         self._processes[facts.pid] = facts
         self._links.update({below + name: target for name, target in facts.links.items()})
-        self._errors.update({below + name: number for name, number in facts.errors.items()})
+        self._errors.update({(below + name).rstrip("/"): number for name, number in facts.errors.items()})
         for name, same in facts.same.items():
             if same not in self._members:
                 raise Malformed(f"{self._name}: {below}{name} is said to equal {same}, which is not there")
@@ -150,9 +150,9 @@ class CaptureReader:
             raise self._refusal(key, f"/proc/{pid}")
         return CapturedProcess(self, self._processes[pid])
 
-    def has_process(self, pid: int) -> bool:
-        """Whether a process had this pid although /proc hid it."""
-        return pid in self._place.hidden_pids
+    def has_process(self, pid: int) -> bool:  # noqa: ARG002  # the protocol's signature
+        """Return False: what /proc hid could not be captured."""
+        return False
 
     def frames_obstacle(self) -> tuple[str, str] | None:
         """Return why page tables cannot be compared (reason, detail), None if they can."""
