@@ -19,7 +19,7 @@ import zlib
 from contextlib import suppress
 from typing import Any, Callable
 
-USAGE = """Usage: python3 - TARGET [--no-mappings] [--all] [--pages] < airmem-collector.py > FILE.airmem
+HELP = """Usage: python3 - TARGET [--no-mappings] [--all] [--pages] < airmem-collector.py > FILE.airmem
 
 TARGET is a pid, an Airflow component (scheduler, dag-processor ...), celery-worker, or the name of a program. Without
 smaps --mappings cannot be answered. --all takes every tree that matches. --pages needs this to be printed with --pages.
@@ -197,22 +197,22 @@ class Collector:
 
     def __init__(self, sink: Sink, frames: Any = None, with_mappings: bool = True) -> None:
         self._sink, self._frames, self._with_mappings = sink, frames, with_mappings
-        self._hides, self.refused_count = False, 0
+        self._hides, self.refused = False, []  # type: bool, list[int]
         self._groups, self._done = [], set()  # type: list[str], set[int]
 
     def run(self, host: "Host", roots: "list[int]", progress: "Callable[[int, int], object] | None" = None) -> None:
         """Capture the trees of some processes, and beside them their ancestors and whoever reads this."""
-        began, stats, tree, own = time.monotonic(), host.stats, host.family(roots), int(os.readlink("/proc/self"))
+        began, lines, tree, own = time.monotonic(), host.lines, host.family(roots), int(os.readlink("/proc/self"))
         self._place(Reads(self._sink, ""), roots, tree, own, time.time())
         for pid in [above for root in [own] + roots for above in host.lineage(root) if above not in tree]:
-            self._process(pid, stats.get(pid), False)
+            self._process(pid, lines.get(pid), False)
         for number, pid in enumerate(tree):
-            self._process(pid, stats[pid], True)
+            self._process(pid, lines[pid], True)
             if progress is not None:
                 progress(number + 1, len(tree))
         last = Reads(self._sink, "")
-        for pid in self._members(last) if self.refused_count else ():
-            self._process(pid, stats.get(pid), False)
+        for pid in self._members(last) if self.refused else ():
+            self._process(pid, lines.get(pid), False)
         if self._frames is not None:
             self._frames.add_counts(self._sink)
         took_seconds = round(time.monotonic() - began, 6)
@@ -295,7 +295,7 @@ class Collector:
             prefix = "task/%d/" % threads[1] if len(threads) > 1 else "-"
         if prefix != "-" and fields[6:] and not int(fields[6]) & 0x00200000:  # a kernel thread
             is_refused = not reads.take(prefix + "smaps_rollup")
-            self.refused_count += whole and reads.errors.get(prefix + "smaps_rollup") in (errno.EACCES, errno.EPERM)
+            self.refused += [pid] if whole and reads.errors.get(prefix + "smaps_rollup") == errno.EACCES else []
             runs = self._frames.add_table(self._sink, reads, pid) if self._frames is not None and whole else []
             if whole and (self._with_mappings or is_refused):
                 reads.take(prefix + "smaps")
@@ -313,11 +313,11 @@ class Host:
     """The processes that show, and who descends from whom."""
 
     def __init__(self) -> None:
-        self.stats, self.parents = {}, {}  # type: dict[int, bytes], dict[int, int]
+        self.lines, self.parents = {}, {}  # type: dict[int, bytes], dict[int, int]
         for name in os.listdir("/proc"):
             with suppress(OSError, ValueError), open("/proc/%d/stat" % int(name), "rb", buffering=0) as file:
-                self.stats[int(name)] = file.read()
-        for pid, stat in sorted(self.stats.items()):
+                self.lines[int(name)] = file.read()
+        for pid, stat in sorted(self.lines.items()):
             self.parents[pid] = int(fields_of(stat)[1])
 
     def family(self, roots: "list[int]") -> "list[int]":
@@ -338,9 +338,9 @@ class Host:
     def find(self, target: str, take_all: bool) -> "list[int]":
         """Return the pids that a target means; raises ValueError."""
         if target.isdigit():
-            matches = {int(target): ""} if int(target) in self.stats else {}
+            matches = {int(target): ""} if int(target) in self.lines else {}
         else:
-            matches = {pid: self._title(pid) for pid in self.stats if pid not in self.lineage(os.getpid())}
+            matches = {pid: self._title(pid) for pid in self.lines if pid not in self.lineage(os.getpid())}
             matches = {pid: title for pid, title in matches.items() if is_called(target, title)}
         roots = [pid for pid in sorted(matches) if not any(one in matches for one in self.lineage(pid)[1:])]
         if not roots:
@@ -382,7 +382,7 @@ def main(arguments: "list[str]") -> int:
     options = set(arguments).difference(targets)
     frames = globals().get("Frames") if "--pages" in options else None
     if len(targets) != 1 or options - {"--pages", "--no-mappings", "--all"} or ("--pages" in options and not frames):
-        return sys.stderr.write(USAGE) and 2
+        return sys.stderr.write(HELP) and 2
     if sys.stdout.isatty():
         return sys.stderr.write("a capture is binary: redirect it, > FILE.airmem\n") and 2
     try:

@@ -77,12 +77,18 @@ class Frames:
     def _counts(self) -> bytes:
         counts = array("Q", bytes(8 * len(self._numbers) + 8))
         first, words = 0, array("Q")
-        with open("/proc/kpagecount", "rb", buffering=0) as file:
-            for frame, number in sorted(self._numbers.items()):
-                if frame >= first + len(words):
-                    first, words = frame, array("Q", os.pread(file.fileno(), 64 * 8, frame * 8) or bytes(8))
-                counts[number] = words[frame - first]
+        for frame, number in sorted(self._numbers.items()):
+            if frame >= first + len(words):
+                first, words = frame, array("Q", read_counts(frame, 64) or bytes(8))
+            counts[number] = words[frame - first]
         return counts.tobytes()
+
+
+def read_counts(first: int, count: int) -> bytes:
+    """Return how often some page frames are mapped, as 8-byte words, fewer at the end; raises OSError."""
+    with open("/proc/kpagecount", "rb", buffering=0) as file:
+        words = os.pread(file.fileno(), count * 8, first * 8)
+        return words[: len(words) // 8 * 8]
 
 
 def frame_at(address: int) -> int:

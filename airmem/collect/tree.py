@@ -47,7 +47,7 @@ def collect_tree(reader: Source, root_pid: int, depth: str, with_users: bool = F
     Errors: ProcessGone, NotPermitted when there is no such process, or none that can be seen.
     """
     taken_at_seconds = clock.taken_at_seconds(reader)
-    tree = _find_tree(reader, root_pid)
+    tree = find_tree(reader, root_pid)
     chosen, depth_gaps = choose_depth(reader, tree, depth)
     read_depth = "rollup" if chosen == "pages" else chosen
     parts = _for_each(tree, lambda process: _read_part(reader, process, read_depth, with_users))
@@ -116,7 +116,8 @@ def _remainder(
     return collect_remainder(reader, processes, cgroup)
 
 
-def _find_tree(reader: Source, root_pid: int) -> tuple[Process, ...]:
+def find_tree(reader: Source, root_pid: int) -> tuple[Process, ...]:
+    """Return a process and its descendants, parents first. Errors: ProcessGone, NotPermitted when it is hidden."""
     if tree := collect_tree_processes(reader, root_pid):
         return tree
     if reader.has_process(root_pid):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from airmem.errors import UsageProblem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airmem.model.finding import Finding
     from airmem.views.document import Document
 
@@ -60,6 +62,30 @@ def _print(text: str) -> None:
         raise UsageProblem(f"cannot write the answer: {problem.strerror}", ROOM) from problem
 
 
+def write_stream(produce: Callable[[Callable[[bytes], object]], None], path: str | None, force: bool = False) -> None:
+    """Let `produce` write bytes to standard output, or to a new file as `write` makes it, as they come.
+
+    Errors: UsageProblem as with `write`, or when standard output is a terminal; those of `produce`.
+    """
+    if path is None or path == "-":
+        if sys.stdout.isatty():
+            raise UsageProblem("this is no text for a terminal", "Name a file with -o FILE, or redirect it: > FILE")
+        produce(sys.stdout.buffer.write)
+        sys.stdout.buffer.flush()
+        return
+    check_output(path, force)
+    partial = f"{path}.{os.getpid()}.partial"
+    try:
+        _produce_new(partial, produce)
+        os.replace(partial, path)
+    except OSError as problem:
+        remedy = "Give a place that is writable and has room."
+        raise UsageProblem(f"cannot write {path}: {problem.strerror}", remedy) from problem
+    finally:
+        if os.path.lexists(partial):
+            os.unlink(partial)
+
+
 def check_output(path: str | None, force: bool) -> None:
     """Refuse an output file before any work is done. Errors: UsageProblem."""
     if path is None or path == "-":
@@ -86,8 +112,12 @@ def _width() -> int:
 
 
 def _write_new(path: str, text: str) -> None:
+    _produce_new(path, lambda write: write((text + "\n").encode()))
+
+
+def _produce_new(path: str, produce: Callable[[Callable[[bytes], object]], object]) -> None:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(file, "w", encoding="utf-8") as stream:
-        stream.write(text + "\n")
+    with open(file, "wb") as stream:
+        produce(stream.write)
         stream.flush()
         os.fsync(stream.fileno())
