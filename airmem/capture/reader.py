@@ -154,6 +154,10 @@ class CaptureReader:
         """Return False: what /proc hid could not be captured."""
         return False
 
+    def has_tree(self, pid: int) -> bool:
+        """Whether a process was captured with all its descendants."""
+        return pid in self._place.tree_pids
+
     def frames_obstacle(self) -> tuple[str, str] | None:
         """Return why page tables cannot be compared (reason, detail), None if they can."""
         if not self._place.has_frames:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ENODATA
 from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.collect.gaps import gap
@@ -21,7 +22,9 @@ Reading: TypeAlias = "tuple[str, MemoryAccount, tuple[Mapping, ...] | None, tupl
 UNKNOWN = MemoryAccount()
 
 
-def read_memory(reader: Source, files: ProcessFiles, process: Process, depth: str) -> Reading:
+def read_memory(  # noqa: PLR0911  # a line for each thing that a process can be
+    reader: Source, files: ProcessFiles, process: Process, depth: str
+) -> Reading:
     """Return the account of a process at a depth (status, rollup or mappings), or at the next one that works.
 
     Errors: OSError only when the process ends meanwhile.
@@ -41,6 +44,15 @@ def read_memory(reader: Source, files: ProcessFiles, process: Process, depth: st
         return _read_status(files, (gap(process.pid, "pss_bytes", reason, detail),))
     except Malformed as problem:
         return _read_status(files, (gap(process.pid, "pss_bytes", "malformed", problem.cause),))
+    except OSError as problem:
+        if problem.errno != ENODATA or depth != "mappings":
+            raise
+        return _without_mappings(read_memory(reader, files, process, "rollup"), process)
+
+
+def _without_mappings(reading: Reading, process: Process) -> Reading:
+    reached, account, _, gaps = reading
+    return reached, account, None, (*gaps, gap(process.pid, "mappings", "not_captured", "the capture has no smaps"))
 
 
 def _read_smaps(reader: Source, files: ProcessFiles, process: Process, depth: str) -> Reading:

@@ -95,6 +95,10 @@ class KernelReader:
             return True
         return True
 
+    def has_tree(self, pid: int) -> bool:  # noqa: ARG002  # the protocol's signature
+        """Return True: nothing is left out."""
+        return True
+
     def frames_obstacle(self) -> tuple[str, str] | None:
         """Return why page tables cannot be compared, as a gap's (reason, detail); None if they can."""
         from airmem.kernel.frames import shows_frames  # noqa: PLC0415  # only where page tables are thought of

@@ -68,6 +68,9 @@ class Source(Protocol):
     def has_process(self, pid: int) -> bool:
         """Whether a process has this pid, although /proc may hide it."""
 
+    def has_tree(self, pid: int) -> bool:
+        """Whether a process is there with all its descendants: a capture has some beside its trees, too."""
+
     def frames_obstacle(self) -> tuple[str, str] | None:
         """Return why page tables cannot be compared, as a gap's (reason, detail); None if they can (pagemap.rst)."""
 

@@ -28,14 +28,22 @@ def resolve_target(target: str | None, source: Source | None = None) -> int:
     """
     text = "" if target is None else target.strip()
     if text.lstrip("+-").isdigit():
-        return _resolve_pid(text)
+        return _among(source, _resolve_pid(text))
     from airmem.collect.source import open_source  # noqa: PLC0415  # a pid needs none of it
     from airmem.questions.survey import survey_services  # noqa: PLC0415
 
     reader = source or open_source()
     if target is None:
         return reader.root_pids[0] if len(reader.root_pids) == 1 else _resolve_only_tree(survey_services(reader))
-    return _resolve_component(text, survey_services(reader))
+    return _among(source, _resolve_component(text, survey_services(reader)))
+
+
+def _among(source: Source | None, pid: int) -> int:
+    """Return the pid if its tree can be asked about. Errors: ProcessGone."""
+    if source is not None and not source.has_tree(pid):
+        roots = ", ".join(str(one) for one in source.root_pids)
+        raise ProcessGone(f"the tree of process {pid} is not in the file", f"It has: {roots}")
+    return pid
 
 
 def resolve_user(name: str) -> int:
