@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from airmem.model.cgroup import CgroupMemory
     from airmem.model.change import RoleChange, TreeChange
+    from airmem.model.combined import CombinedReport
     from airmem.model.environment import Ability, DoctorReport, Environment, Identity, TargetFacts
     from airmem.model.lineup import LinedUpMapping
     from airmem.model.report import Head, ProcessRow, PssReport
@@ -50,8 +51,22 @@ def encode_pss(report: PssReport) -> Json:
     return document
 
 
-def encode_report(report: PssReport | PsReport | DoctorReport) -> Json:
+def encode_combined(report: CombinedReport) -> Json:
+    """Return the document of `airmem pss` about several captures: ordinary documents, and their sums."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "airmem_version": __version__,
+        "command": "pss",
+        "files": list(report.names),
+        "captures": [encode_pss(one) for one in report.reports],
+        "combined": fields_of(report.combined),
+    }
+
+
+def encode_report(report: PssReport | PsReport | DoctorReport | CombinedReport) -> Json:
     """Return the document of any answer, by its command."""
+    if not hasattr(report, "head"):
+        return encode_combined(report)
     encoders: dict[str, Callable[[Any], Json]] = {
         "ps": encode_ps,
         "pss": encode_pss,

@@ -54,6 +54,8 @@ class CaptureReader:
         for path in [*members]:
             if path.startswith("airmem/") and path[7:-5].isdecimal() and path.endswith(".json"):
                 self._add_process(parse_process(members, path, name))
+        if not any(pid in self._processes for pid in self._place.root_pids):
+            raise Malformed(f"{name}: cut short before the first process was whole", "Make it again.")
         self._folders = self._list_folders()
 
     def _add_process(self, facts: ProcessFacts) -> None:

@@ -40,6 +40,7 @@ Examples:
   airmem pss gunicorn --every 10 --for 5m
   airmem pss scheduler --format json -o before.json
   airmem pss scheduler --diff before.json
+  airmem pss --from scheduler.airmem
 """
 
 
@@ -78,8 +79,13 @@ def command(
     check_output(options["output"], options["force"])
     if files and every is not None:
         raise UsageProblem("--every looks again; a file does not change", "Leave --every away, or --from.")
+    question = _question(options)
+    if len(files) > 1:
+        from airmem.commands._combined import show_combined  # noqa: PLC0415  # seldom more than one
+
+        return show_combined(files, target, question, options)
     source = _open(files)
-    question = {**_question(resolve_target(target, source), options), "source": source}
+    question.update(root_pid=resolve_target(target, source), source=source)
     if every is None:
         return _finish(_show(answer_pss(**question), options, None), options)
     return _repeat(question, every, duration, options)
@@ -93,9 +99,8 @@ def _open(files: tuple[str, ...]) -> Source | None:
     return open_only(files)
 
 
-def _question(root_pid: int, options: dict[str, Any]) -> dict[str, Any]:
+def _question(options: dict[str, Any]) -> dict[str, Any]:
     return {
-        "root_pid": root_pid,
         "depth": options["depth"],
         "with_exclusive": options["exclusive"],
         "with_mappings": options["mappings"],

@@ -1,0 +1,39 @@
+"""Several captures together.
+
+Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airmem.model.report import PssReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class CombinedTotals:
+    """Sums over several captures, in bytes, each process counted once; None is unknown.
+
+    `unread_count` files could not be read. `repeated_count` is how often a process was found again.
+    """
+
+    capture_count: int
+    unread_count: int
+    process_count: int
+    repeated_count: int
+    rss_sum_bytes: int
+    pss_sum_bytes: int
+    uss_sum_bytes: int
+    swap_pss_sum_bytes: int | None
+    is_lower_bound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class CombinedReport:
+    """The answers of several captures, by the names of their files, and the sums over all."""
+
+    names: tuple[str, ...]
+    reports: tuple[PssReport, ...]
+    combined: CombinedTotals
