@@ -69,7 +69,7 @@ def explain_identities(pid: int, own: Identity, target: Identity) -> tuple[str, 
     )
 
 
-def _is_outside(reader: KernelReader, own: Identity, target: Identity) -> bool:
+def _is_outside(reader: Source, own: Identity, target: Identity) -> bool:
     """Whether the target is in no user namespace that airmem, in a child namespace, could have power over."""
     if read_link(reader, "/proc/self/ns/user") in ("", FIRST_USER_NAMESPACE):
         return False

@@ -37,7 +37,7 @@ def collect_cgroup(reader: Source, pid: int) -> tuple[CgroupMemory | None, tuple
     return (parse_memory_v1 if version == 1 else parse_memory_v2)(path, files), ()
 
 
-def _climb(reader: KernelReader, version: int, path: str, folder: str | None) -> tuple[str, str | None]:
+def _climb(reader: Source, version: int, path: str, folder: str | None) -> tuple[str, str | None]:
     """Return (path, folder) of the nearest group upward that has an account; itself where there is none.
 
     In version 2 a group may lack the memory controller: its memory is charged to the first ancestor that has it

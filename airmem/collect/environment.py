@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import struct
 from contextlib import suppress
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 from airmem.collect.cgroup import collect_cgroup
 from airmem.collect.place import collect_place, read_or_empty
 from airmem.collect.processes import own_process_id
-from airmem.collect.tree import can_read_frames
 from airmem.errors import Malformed
 from airmem.kernel.config import parse_config, parse_page_mapcount
 from airmem.kernel.smaps import parse_smaps_rollup
@@ -57,7 +55,7 @@ def _collect_kernel(reader: KernelReader, own_pid: int) -> KernelFeatures:
         has_smaps_rollup=has_smaps_rollup,
         has_divided_pss=account is not None and account.pss_anon_bytes is not None,
         has_pagemap=reader.exists(f"{own}/pagemap"),
-        has_page_frames=can_read_frames(reader),
+        has_page_frames=reader.frames_obstacle() is None,
         has_pagemap_scan=_has_pagemap_scan(reader, own_pid),
         has_kpagecount=_can_open(reader, "/proc/kpagecount"),
         has_kpageflags=_can_open(reader, "/proc/kpageflags"),
@@ -80,7 +78,7 @@ def _has_pagemap_scan(reader: KernelReader, own_pid: int) -> bool | None:
 
 def _can_open(reader: KernelReader, path: str) -> bool:
     try:
-        os.close(reader.counters(path))
+        reader.read_words(path, ((0, 1),), memoryview(bytearray(8)))
     except OSError:
         return False
     return True

@@ -13,7 +13,7 @@ from airmem.kernel.status import parse_status
 from airmem.model.environment import Place
 
 if TYPE_CHECKING:
-    from airmem.kernel.reader import KernelReader
+    from airmem.kernel.source import Source
     from airmem.model.environment import Identity
 
 FIRST_USER_NAMESPACE = "user:[4026531837]"
@@ -28,7 +28,7 @@ SHORT_ID = 12
 """So many digits of a container's id are what Docker names it by, and its hostname by default."""
 
 
-def collect_place(reader: KernelReader) -> Place:
+def collect_place(reader: Source) -> Place:
     """Return where airmem runs and as whom. Errors: OSError, ValueError when not even its own status can be read."""
     cgroup, mountinfo = read_or_empty(reader, "/proc/self/cgroup"), read_or_empty(reader, "/proc/self/mountinfo")
     kind = parse_place(cgroup, mountinfo)
@@ -54,13 +54,13 @@ def collect_place(reader: KernelReader) -> Place:
     )
 
 
-def collect_identity(reader: KernelReader, pid: int) -> Identity:
+def collect_identity(reader: Source, pid: int) -> Identity:
     """Return who a process is and what it may. Errors: OSError when it is gone or hidden, ValueError."""
     with reader.process(pid) as files:
         return parse_identity(parse_status(files.read("status")), files.owner_uid())
 
 
-def collect_identities(reader: KernelReader, pids: set[int]) -> dict[int, Identity]:
+def collect_identities(reader: Source, pids: set[int]) -> dict[int, Identity]:
     """Return who the processes are; those that are gone or hidden are left out."""
     found = {}
     for pid in pids:
@@ -69,7 +69,7 @@ def collect_identities(reader: KernelReader, pids: set[int]) -> dict[int, Identi
     return found
 
 
-def read_or_empty(reader: KernelReader, path: str) -> bytes:
+def read_or_empty(reader: Source, path: str) -> bytes:
     """Return the content of a file, empty if it cannot be read."""
     try:
         return reader.read(path)
@@ -77,7 +77,7 @@ def read_or_empty(reader: KernelReader, path: str) -> bytes:
         return b""
 
 
-def read_link(reader: KernelReader, path: str) -> str:
+def read_link(reader: Source, path: str) -> str:
     """Return where a link points, empty if it cannot be read."""
     try:
         return reader.link(path)

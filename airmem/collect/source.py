@@ -8,6 +8,6 @@ from airmem.kernel.source import Source
 __all__ = ["Source", "open_source"]
 
 
-def open_source(root: str = "/") -> Source:
+def open_source(root: str = "/") -> KernelReader:
     """Return the reader of the running system, or of a copy of its files below `root`."""
     return KernelReader(root)

@@ -8,33 +8,33 @@ from typing import TYPE_CHECKING
 from airmem.collect.access import explain_denial
 from airmem.collect.host import collect_container_id
 from airmem.collect.place import collect_identity, read_link
-from airmem.collect.processes import hidepid_level, process_exists, read_process
+from airmem.collect.processes import hidepid_level, read_process
 from airmem.errors import ProcessGone
 from airmem.kernel.python import parse_python_version
 from airmem.model.environment import READABLE, TargetFacts
 
 if TYPE_CHECKING:
-    from airmem.kernel.reader import KernelReader, ProcessFiles
+    from airmem.kernel.source import ProcessFiles, Source
     from airmem.model.process import Process
 
 FILES = {"status": 1, "smaps_rollup": 0, "smaps": 0, "pagemap": 0, "mem": 0, "syscall": 64, "fd": 0}
 """File -> how many bytes are read of it. The kernel decides about most when they are opened; `syscall` at the read."""
 
 
-def collect_target(reader: KernelReader, pid: int) -> TargetFacts:
+def collect_target(reader: Source, pid: int) -> TargetFacts:
     """Return what a process lets us see; one that /proc hides has no identity. Errors: ProcessGone."""
     try:
         with reader.process(pid) as files:
             return _collect(reader, files, read_process(files, with_arguments=True))
     except (FileNotFoundError, ProcessLookupError):
-        if hidepid_level(reader) and process_exists(pid):
+        if hidepid_level(reader) and reader.has_process(pid):
             return _hidden(reader, pid)
         raise ProcessGone(f"there is no process {pid}", "List what runs here with: airmem ps") from None
     except PermissionError:
         return _hidden(reader, pid)
 
 
-def _collect(reader: KernelReader, files: ProcessFiles, process: Process) -> TargetFacts:
+def _collect(reader: Source, files: ProcessFiles, process: Process) -> TargetFacts:
     pid = process.pid
     opened = {name: _try(files, name, limit) for name, limit in FILES.items()}
     refused = [name for name, outcome in opened.items() if outcome in ("EACCES", "EPERM")]
@@ -75,7 +75,7 @@ def _python(files: ProcessFiles) -> tuple[str, str]:
         return "", ""
 
 
-def _hidden(reader: KernelReader, pid: int) -> TargetFacts:
+def _hidden(reader: Source, pid: int) -> TargetFacts:
     level = hidepid_level(reader)
     hides = f"process {pid} exists, and /proc, mounted with hidepid={level}, hides it"
     return TargetFacts(

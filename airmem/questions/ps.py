@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airmem.collect import clock
 from airmem.collect.gaps import gap
 from airmem.collect.host import ContainerIds, collect_host
-from airmem.collect.processes import collect_boot_time, hidepid_level, process_exists
+from airmem.collect.processes import collect_boot_time, hidepid_level
 from airmem.collect.source import open_source
 from airmem.errors import ProcessGone
 from airmem.model.report import Head
@@ -65,7 +65,7 @@ def _advise(reader: Source, gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
 
 def _one(reader: Source, survey: Survey, root_pid: int) -> Process:
     if root_pid not in survey.processes:
-        if hidepid_level(reader) and process_exists(root_pid):
+        if hidepid_level(reader) and reader.has_process(root_pid):
             from airmem.questions.advice import explain_hidden  # noqa: PLC0415  # only when something is hidden
 
             raise explain_hidden(reader, root_pid, f"airmem ps {root_pid}")
