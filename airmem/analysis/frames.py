@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
-BLOCK_BITS = 9
+BLOCK_BITS = 6
+"""64 frames to a block: on a machine whose memory is in pieces, larger blocks would be mostly empty cells."""
+
 BLOCK_FRAMES = 1 << BLOCK_BITS
 Cells = npt.NDArray[np.int32]
+Number = TypeVar("Number", bound=np.generic)
 
 
 class FrameIndex:
@@ -20,11 +25,14 @@ class FrameIndex:
     """Frames from here on (32 TiB) are device memory, which no RSS counts."""
 
     def __init__(self, with_mappings: bool) -> None:
-        self._block_cells = np.full(1 << 12, -1, np.int32)
+        self._block_cells = np.zeros(
+            1 << 12, np.int32
+        )  # a block's first cell + 1; what is never touched stays unmapped
         self._blocks: list[npt.NDArray[np.int64]] = []
         self._block_count = 0
-        self._processes = np.zeros(0, np.int32)
-        self._marks = np.zeros(0, np.int32)
+        self._processes = np.zeros(0, np.uint16)
+        self._marks = np.zeros(0, np.bool_)
+        self._marked = np.zeros(0, np.int32)
         self._mappings = np.zeros(0, np.int32) if with_mappings else None
 
     def place(self, frames: npt.NDArray[np.int64]) -> Cells:
@@ -34,17 +42,19 @@ class FrameIndex:
         blocks = frames >> BLOCK_BITS
         highest = int(blocks.max())
         if highest >= len(self._block_cells):
-            more = np.full(max(highest + 1, 2 * len(self._block_cells)) - len(self._block_cells), -1, np.int32)
-            self._block_cells = np.concatenate((self._block_cells, more))
+            known = np.flatnonzero(self._block_cells)
+            larger = np.zeros(max(highest + 1, 2 * len(self._block_cells)), np.int32)
+            larger[known] = self._block_cells[known]
+            self._block_cells = larger
         cells: Cells = self._block_cells[blocks]
-        if cells.min() < 0:
-            self._add_blocks(np.unique(blocks[cells < 0]))
+        if cells.min() == 0:
+            self._add_blocks(np.unique(blocks[cells == 0]))
             cells = self._block_cells[blocks]
-        inside: Cells = (frames & (BLOCK_FRAMES - 1)).astype(np.int32)
+        inside: Cells = (frames & (BLOCK_FRAMES - 1)).astype(np.int32) - np.int32(1)
         return np.add(cells, inside)
 
     def _add_blocks(self, blocks: npt.NDArray[np.int64]) -> None:
-        first = self._block_count << BLOCK_BITS
+        first = (self._block_count << BLOCK_BITS) + 1
         self._block_count += len(blocks)
         self._blocks.append(blocks)
         self._block_cells[blocks] = first + (np.arange(len(blocks), dtype=np.int32) << BLOCK_BITS)
@@ -65,13 +75,16 @@ class FrameIndex:
         if self._mappings is not None:
             np.add.at(self._mappings, cells, 1)
 
-    def mark(self, cells: Cells, mark: int) -> None:
-        """Leave a mark, a number from 0, that replaces whatever mark a cell had."""
-        self._marks[cells] = mark + 1
+    def mark(self, cells: Cells) -> None:
+        """Mark these cells and no others."""
+        self._marks[self._marked] = False
+        self._marks[cells] = True
+        self._marked = cells
 
-    def is_marked(self, cells: Cells, mark: int) -> npt.NDArray[np.bool_]:
-        """Tell for each cell whether this is its mark."""
-        return np.equal(self._marks[cells], mark + 1)
+    def is_marked(self, cells: Cells) -> npt.NDArray[np.bool_]:
+        """Tell for each cell whether it is marked."""
+        marked: npt.NDArray[np.bool_] = self._marks[cells]
+        return marked
 
     def is_shared(self, cells: Cells) -> npt.NDArray[np.bool_]:
         """Tell for each cell whether more than one process was counted."""
@@ -82,15 +95,15 @@ class FrameIndex:
         """How many different frames were counted."""
         return int(np.count_nonzero(self._processes))
 
-    def counted_frames(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    def counted_frames(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the frames that were counted, ascending, and how often the tree maps each."""
         cells = np.flatnonzero(self._processes)
         blocks = np.concatenate(self._blocks) if self._blocks else np.zeros(0, np.int64)
         frames = (blocks[cells >> BLOCK_BITS] << BLOCK_BITS) + (cells & (BLOCK_FRAMES - 1))
         order = np.argsort(frames)
         mappings = self._mappings if self._mappings is not None else self._processes
-        return frames[order], mappings[cells[order]]
+        return frames[order], mappings[cells[order]].astype(np.int64)
 
 
-def _grown(cells: Cells, size: int) -> Cells:
-    return np.concatenate((cells, np.zeros(size - len(cells), np.int32)))
+def _grown(cells: npt.NDArray[Number], size: int) -> npt.NDArray[Number]:
+    return np.concatenate((cells, np.zeros(size - len(cells), cells.dtype)))

@@ -81,7 +81,7 @@ class _Join:
         for position, parent in enumerate(self._parents):
             elder = None if parent is None else self._members[parent]
             if parent is not None and parent != marked and elder is not None:
-                self._prepare(elder, parent)
+                self._prepare(elder)
                 marked = parent
             member = self._look(position, elder) if parent is None or elder is not None else None
             self._members.append(member)
@@ -90,12 +90,12 @@ class _Join:
             self._release(position, parent)
         return self._result()
 
-    def _prepare(self, elder: _Member, position: int) -> None:
+    def _prepare(self, elder: _Member) -> None:
         """Get a process ready for its children to be compared with it."""
         elder.counted = np.zeros(len(elder.table.words), np.bool_)
         elder.counted[_counted(elder.table, None, self._tables.zero_frames)] = True
         elder.seen = np.zeros(len(elder.table.words), np.bool_)
-        self._index.mark(self._all_cells(elder), position)
+        self._index.mark(self._all_cells(elder))
 
     def _look(self, position: int, elder: _Member | None) -> _Member | None:
         """Read a process until its pages are as many as its RSS says, and compare it with its parent."""
@@ -137,7 +137,7 @@ class _Join:
         for own, parents in _overlaps(member.table, elder.table):
             elder.seen[parents] |= member.equal[own]
         member.equal = None
-        elsewhere = ~self._index.is_marked(member.cells, parent)
+        elsewhere = ~self._index.is_marked(member.cells)
         member.parent_pages = member.pages - int(np.count_nonzero(elsewhere))
         member.positions, member.cells = member.positions[elsewhere], member.cells[elsewhere]
         member.is_suspect = member.table.words[member.positions] & ANONYMOUS_SHARED == 0
