@@ -39,7 +39,8 @@ def read_process(files: ProcessFiles, with_arguments: bool) -> Process:
 def collect_tree_processes(reader: Source, root_pid: int) -> tuple[Process, ...]:
     """Return a process and its descendants: parents first, the children of one parent together, by pid.
 
-    Empty if there is no such process. Only the family is parsed whole, since a host may run thousands of others.
+    Empty if there is no such process. airmem itself is left out where it descends from the one asked for. Only the
+    family is parsed whole, since a host may run thousands of others.
     """
     lines: dict[int, bytes] = {}
     children: dict[int, list[int]] = {}
@@ -48,8 +49,9 @@ def collect_tree_processes(reader: Source, root_pid: int) -> tuple[Process, ...]
             line = lines[pid] = reader.read(f"/proc/{pid}/stat")
             children.setdefault(parse_parent_pid(line), []).append(pid)
     tree = [root_pid] if root_pid in lines else []
+    left_out = (root_pid, own_process_id(reader))
     for pid in tree:
-        tree.extend(child for child in children.get(pid, ()) if child != root_pid)
+        tree.extend(child for child in children.get(pid, ()) if child not in left_out)
     return tuple(parse_stat(lines[pid]) for pid in tree)
 
 
@@ -61,7 +63,7 @@ def collect_hidden_children(reader: Source, tree: tuple[Process, ...]) -> tuple[
     level = hidepid_level(reader)
     if not level:
         return ()
-    seen = {process.pid for process in tree}
+    seen = {process.pid for process in tree} | {own_process_id(reader)}
     gaps = []
     for process in tree:
         for pid in sorted(_children(reader, process.pid) - seen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.collect import clock
@@ -12,6 +13,7 @@ from airmem.collect.host import collect_host
 from airmem.collect.memory import UNKNOWN, read_memory
 from airmem.collect.processes import collect_hidden_children, collect_tree_processes, read_process
 from airmem.errors import Malformed, NotPermitted, ProcessGone
+from airmem.model.memory import MemoryAccount
 from airmem.model.snapshot import ProcessSnapshot, TreeSnapshot
 from airmem.units import GIB, PAGE_BYTES
 
@@ -36,6 +38,9 @@ STALL_BYTES = 8 * GIB
 ALONE = 16
 """Trees up to this size are read in one thread: starting threads would cost more than it saves."""
 
+NOTHING = MemoryAccount(rss_bytes=0, pss_bytes=0, private_clean_bytes=0, private_dirty_bytes=0)
+"""What a process has of its own that runs in its parent's memory."""
+
 Part: TypeAlias = "tuple[ProcessSnapshot | None, tuple[Gap, ...]]"
 """What was read of one process (None: it ended), and what was not."""
 
@@ -51,11 +56,12 @@ def collect_tree(reader: Source, root_pid: int, depth: str, with_users: bool = F
     chosen, depth_gaps = choose_depth(reader, tree, depth)
     read_depth = "rollup" if chosen == "pages" else chosen
     parts = _for_each(tree, lambda process: _read_part(reader, process, read_depth, with_users))
-    processes = tuple(part for part, _ in parts if part is not None)
+    processes, borrowed = _without_borrowed(tuple(part for part, _ in parts if part is not None))
     gaps = [
         *reader.gaps,
         *depth_gaps,
         *(gap for _, found in parts for gap in found),
+        *borrowed,
         *collect_hidden_children(reader, tree),
     ]
     if not processes or processes[0].process.pid != root_pid:
@@ -70,6 +76,27 @@ def collect_tree(reader: Source, root_pid: int, depth: str, with_users: bool = F
         gaps=(*gaps, *cgroup_gaps),
         taken_at_seconds=taken_at_seconds,
     )
+
+
+def _without_borrowed(
+    processes: tuple[ProcessSnapshot, ...],
+) -> tuple[tuple[ProcessSnapshot, ...], tuple[Gap, ...]]:
+    """Return the processes, those that run in their parent's memory with nothing of their own, and gaps that say so.
+
+    Between vfork(2) and exec a child uses its parent's address space: the kernel gives both the same account, and the
+    sums would count it twice. Two address spaces never have equal accounts with private pages in them: these are in
+    one process alone.
+    """
+    accounts = {one.process.pid: one.account for one in processes}
+    kept, gaps = [], []
+    for one in processes:
+        is_borrowed = one.account.uss_bytes and one.account == accounts.get(one.process.parent_pid)
+        if is_borrowed and one.process.is_forked:
+            detail = f"it runs in the memory of its parent {one.process.parent_pid} (vfork), which is counted there"
+            gaps.append(gap(one.process.pid, "memory", "same_memory", detail))
+            one = replace(one, depth="none", account=NOTHING)  # noqa: PLW2901
+        kept.append(one)
+    return tuple(kept), tuple(gaps)
 
 
 def choose_depth(reader: Source, tree: tuple[Process, ...], depth: str) -> tuple[str, tuple[Gap, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airmem.analysis.totals import sum_tree
 from airmem.collect import clock
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from airmem.model.sharing import TreeSharing
     from airmem.model.snapshot import TreeSnapshot
 
+Earlier: TypeAlias = "tuple[float, str, tuple[ProcessRow, ...]]"
+"""An earlier answer: taken at (seconds since 1970), hostname, processes."""
+
 __all__ = ["DEPTHS", "answer_pss"]
 
 
@@ -44,6 +47,7 @@ def answer_pss(
     Errors: ProcessGone, NotPermitted when the process asked for cannot be seen; UsageProblem for a wrong `earlier`.
     """
     began = clock.monotonic_seconds()
+    before = None if earlier is None else _decode(earlier)
     chosen = "mappings" if with_mappings else "pages" if with_exclusive and depth == "auto" else depth
     with_users = selection is not None and selection.user_id is not None
     reader = source or open_source()
@@ -56,7 +60,9 @@ def answer_pss(
         raise explain_hidden(reader, root_pid, again) from None
     sharing = _sharing(snapshot, with_exclusive)
     rows = _rows(snapshot, sharing, LiveListeners(reader))
-    tree = sum_tree(rows, sharing, snapshot.cgroup, snapshot.remainder, missed=_has_unseen(snapshot), depth=chosen)
+    tree = sum_tree(
+        rows, sharing, snapshot.cgroup, snapshot.remainder, missed=_has_unseen(snapshot, sharing), depth=chosen
+    )
     return PssReport(
         head=Head(
             command="pss",
@@ -72,7 +78,7 @@ def answer_pss(
         gaps=_advise(reader, snapshot, sharing, with_exclusive, again),
         findings=check_memory(rows, tree, snapshot.cgroup),
         lineup=_line_up(snapshot) if with_mappings else None,
-        change=None if earlier is None else _change(rows, earlier),
+        change=None if before is None else _change(rows, before),
     )
 
 
@@ -136,8 +142,12 @@ def _overall_depth(rows: tuple[ProcessRow, ...]) -> str:
     return max(dict.fromkeys(depths), key=depths.count)
 
 
-def _has_unseen(snapshot: TreeSnapshot) -> bool:
-    """Whether a process of the tree could not be seen at all, or ended while the others were read."""
+def _has_unseen(snapshot: TreeSnapshot, sharing: TreeSharing | None) -> bool:
+    """Whether a process of the tree could not be seen at all, ended meanwhile, or lacks a page table for the union."""
+    if sharing is not None:
+        pairs = zip(sharing.by_process, snapshot.processes, strict=True)
+        if any(joined is None and one.depth in ("rollup", "mappings") for joined, one in pairs):
+            return True
     return any(gap.fact == "process" for gap in snapshot.gaps)
 
 
@@ -155,11 +165,16 @@ def _line_up(snapshot: TreeSnapshot) -> tuple[LinedUpMapping, ...]:
     return line_up(snapshot.processes)
 
 
-def _change(rows: tuple[ProcessRow, ...], earlier: dict[str, Any]) -> TreeChange:
-    from airmem.analysis.diff import diff_trees  # noqa: PLC0415  # only with --diff
-    from airmem.codec import decode_pss  # noqa: PLC0415
+def _decode(earlier: dict[str, Any]) -> Earlier:
+    from airmem.codec import decode_pss  # noqa: PLC0415  # only with --diff
 
-    return diff_trees(*decode_pss(earlier), rows)
+    return decode_pss(earlier)
+
+
+def _change(rows: tuple[ProcessRow, ...], earlier: Earlier) -> TreeChange:
+    from airmem.analysis.diff import diff_trees  # noqa: PLC0415  # only with --diff
+
+    return diff_trees(*earlier, rows)
 
 
 def _bound_gaps(snapshot: TreeSnapshot) -> tuple[Gap, ...]:
@@ -176,7 +191,7 @@ def _sharing_gaps(snapshot: TreeSnapshot, sharing: TreeSharing | None, with_excl
     if sharing is not None:
         for position, (joined, one) in enumerate(zip(sharing.by_process, snapshot.processes, strict=True)):
             pid = one.process.pid
-            if joined is None and one.account.pss_bytes is not None:
+            if joined is None and one.depth in ("rollup", "mappings"):
                 gaps.append(_gap(pid, "sharing", "page_table_unreadable", "its or its parent's page table was refused"))
             elif position in sharing.unsettled:
                 detail = f"it changed at every look: pages and RSS differ by {sharing.unsettled[position]:+} bytes"

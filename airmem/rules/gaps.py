@@ -24,6 +24,7 @@ REMEDIES = {
     "hidepid": "Run airmem as root, or as a member of the group that the gid= option of /proc's mount names",
     "zombie": "Its parent must wait for it; it costs a pid, not memory",
     "kernel_thread": "Ask for a process of user space instead",
+    "same_memory": "Nothing to do: it lasts until the child calls exec",
     "gone": "Run the command again: the tree changed while it was read",
     "no_smaps_rollup": "Nothing to do: the sums are at most 1 KiB a mapping too low; Linux 4.14 and later are exact",
     "gvisor": "Ask the host: the sandbox's own memory shows in the control group, not in its processes",

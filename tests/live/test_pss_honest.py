@@ -56,6 +56,24 @@ def test_a_kernel_thread_has_no_memory() -> None:
     assert "kernel" in done.stderr
 
 
+def test_a_child_in_its_parents_memory_is_counted_once(start: Start) -> None:
+    target = start("borrows_memory")
+    for depth in ("rollup", "pages"):
+        answer = ask("pss", target.pid, "--depth", depth)
+        rows = by_pid(answer)
+        assert rows[target.pid]["uss_bytes"] > target.truth["bytes"]
+        assert rows[target.truth["child"]]["pss_bytes"] == 0
+        assert reasons(answer)[target.truth["child"], "memory"] == "same_memory"
+        assert answer["tree"]["pss_sum_bytes"] == rows[target.pid]["pss_bytes"]
+        assert answer["tree"]["is_lower_bound"] is False
+
+
+def test_airmem_itself_is_not_in_the_tree() -> None:
+    answer = ask("pss", os.getpid(), "--depth", "rollup")
+    assert os.getpid() in by_pid(answer)
+    assert not any("airmem pss" in row["title"] or "-m airmem" in row["title"] for row in answer["processes"])
+
+
 def test_a_process_that_is_gone() -> None:
     process = subprocess.Popen(["true"])
     process.wait()
