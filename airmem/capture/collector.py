@@ -5,8 +5,7 @@
 
 Needs Python 3.6 and nothing else, imports nothing of airmem, writes to standard output only. The file, described in
 docs/commands/capture.md, is a tar.gz of raw bytes below /proc and /sys/fs/cgroup, beside what no bytes tell: who
-asked, and what was refused. Secrets in command lines are replaced; no process's environment is read.
-"""
+asked, what was refused. Secrets in command lines are replaced; no process's environment is read."""
 
 import errno
 import json
@@ -25,11 +24,11 @@ TARGET is a pid, an Airflow component (scheduler, dag-processor ...), celery-wor
 smaps --mappings cannot be answered. --all takes every tree that matches. --pages needs this to be printed with --pages.
 """
 PLACE_FILES = """proc/sys/kernel/random/boot_id proc/sys/kernel/hostname proc/sys/kernel/osrelease proc/meminfo
-proc/sys/kernel/yama/ptrace_scope proc/sentry-meminfo""".split()
-FILES_V1 = "memory.limit_in_bytes memory.usage_in_bytes memory.stat memory.oom_control".split()
-FILES_V2 = "memory.max memory.current memory.stat memory.events memory.swap.current".split()
-FORMAT, FINAL = "airmem-capture", "airmem.json"
-PAGE_BYTES, FRAME_MASK = os.sysconf("SC_PAGE_SIZE"), (1 << 55) - 1
+proc/sys/kernel/yama/ptrace_scope proc/sys/kernel/overflowuid proc/sentry-meminfo""".split()
+PRESENT = "run/.containerenv .dockerenv usr/bin/setpriv bin/setpriv".split()
+FILES_V1 = "memory.limit_in_bytes memory.usage_in_bytes memory.stat memory.oom_control cgroup.procs".split()
+FILES_V2 = "memory.max memory.current memory.stat memory.events memory.swap.current cgroup.procs".split()
+FORMAT, FINAL, PAGE_BYTES, FRAME_MASK = "airmem-capture", "airmem.json", os.sysconf("SC_PAGE_SIZE"), (1 << 55) - 1
 
 # The rules for secrets are those of airmem/kernel/cmdline.py, where they are explained; a test compares the two.
 REDACTED = "[redacted]"
@@ -59,7 +58,8 @@ class Secrets:
     def _words(self, words: "list[str]") -> "list[str]":
         kept, before = [], ""  # type: list[str], str
         for word in words:
-            if word.startswith("--json-string") or (before == "--json" and word.startswith(("{", "["))):
+            is_json = before == "--json" and word.startswith(("{", "[")) and word != REDACTED
+            if word.startswith("--json-string") or is_json:
                 return kept + ([] if before == "--json" else ["--json-string"]) + [REDACTED]
             if before and not word.startswith("--") and self._announces(before):
                 kept.append(REDACTED)
@@ -117,10 +117,13 @@ class Sink:
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
         self._packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-        self.known = {}  # type: dict[bytes, str]
+        self.known, self.paths = {}, set()  # type: dict[bytes, str], set[str]
 
     def add(self, path: str, *blocks: bytes) -> None:
-        """Add a file from its blocks."""
+        """Add a file from its blocks, unless it was added before."""
+        if path in self.paths:
+            return
+        self.paths.add(path)
         name = os.fsencode(path)
         if len(name) > 100:
             self._put(b"././@LongLink", b"L", (name + b"\0",))
@@ -198,7 +201,7 @@ class Collector:
     def __init__(self, sink: Sink, frames: Any = None, with_mappings: bool = True) -> None:
         self._sink, self._frames, self._with_mappings = sink, frames, with_mappings
         self._hides, self.refused = False, []  # type: bool, list[int]
-        self._groups, self._done = [], set()  # type: list[str], set[int]
+        self._groups = []  # type: list[str]
 
     def run(self, host: "Host", roots: "list[int]", progress: "Callable[[int, int], object] | None" = None) -> None:
         """Capture the trees of some processes, and beside them their ancestors and whoever reads this."""
@@ -216,11 +219,10 @@ class Collector:
         if self._frames is not None:
             self._frames.add_counts(self._sink)
         took_seconds = round(time.monotonic() - began, 6)
-        self._sink.add_facts(FINAL, format=FORMAT, format_version=1, errors=last.errors, took_seconds=took_seconds,
-                             process_count=len(self._done))  # fmt: skip
+        self._sink.add_facts(FINAL, format=FORMAT, format_version=1, errors=last.errors, took_seconds=took_seconds)
 
     def _place(self, place: Reads, roots: "list[int]", tree: "list[int]", own: int, taken_at: float) -> None:
-        for path in PLACE_FILES:
+        for path in PLACE_FILES + ["proc/%d/uid_map" % own]:
             place.take(path)
         self._sink.add("proc/stat", *re.findall(rb"^btime.*\n", place.whole("proc/stat"), re.M))
         mounts = place.whole("proc/self/mountinfo")
@@ -233,26 +235,25 @@ class Collector:
             links={"proc/self": str(own)}, page_bytes=PAGE_BYTES, byte_order=sys.byteorder, machine=os.uname().machine,
             ticks_per_second=os.sysconf("SC_CLK_TCK"), has_frames=shows_frames(),
             zero_frames=None if self._frames is None else self._frames.zero_frames,
+            present=[path for path in PRESENT if os.path.exists("/" + path)],
         )  # fmt: skip
 
     def _cgroup(self, place: Reads, membership: str, mounts: str) -> None:
         found = re.search(r"^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(.*)$", membership, re.M)
-        version = 1 if found else 2
-        found = found or re.search(r"^0::(.*)$", membership, re.M)
+        version, found = (1, found) if found else (2, re.search(r"^0::(.*)$", membership, re.M))
         for line in mounts.splitlines() if found else ():
             fields, rest = (half.split(" ") for half in line.split(" - ", 1))
             if rest[0] != ("cgroup", "cgroup2")[version - 1] or (version == 1 and "memory" not in rest[-1].split(",")):
                 continue
             root, mount = (re.sub(r"\\(\d{3})", lambda one: chr(int(one.group(1), 8)), path) for path in fields[3:5])
             root, group = root.rstrip("/"), found.group(1)  # type: ignore[union-attr]
-            folder = (mount.strip("/") + "/" + group[len(root) :].strip("/")).rstrip("/")
-            if (group + "/").startswith(root + "/") and folder not in self._groups:
-                self._groups.append(folder)
-                for name in FILES_V1 if version == 1 else FILES_V2:
-                    place.take(folder + "/" + name)
-                while version == 2 and len(folder) > len(mount.strip("/")):
-                    folder = folder.rpartition("/")[0]
-                    place.take(folder + "/memory.max")
+            levels = [(mount.strip("/") + "/" + group[len(root) :].strip("/")).rstrip("/")]
+            while version == 2 and len(levels[-1]) > len(mount.strip("/")):  # limits above it count, too
+                levels.append(levels[-1].rpartition("/")[0])
+            files = FILES_V1 if version == 1 else FILES_V2
+            for level in levels if (group + "/").startswith(root + "/") else ():
+                has_account = [place.take(level + "/" + name) for name in files][1]
+                self._groups += [level] if has_account and not set(levels).intersection(self._groups) else []
             return
 
     def _members(self, place: Reads) -> "list[int]":
@@ -269,9 +270,8 @@ class Collector:
 
     def _process(self, pid: int, stat: "bytes | None", whole: bool) -> None:
         reads, owner, runs = Reads(self._sink, "proc/%d/" % pid), None, []  # type: Reads, int | None, list[object]
-        if stat is None or pid in self._done:
+        if stat is None or "airmem/%d.json" % pid in self._sink.paths:
             return
-        self._done.add(pid)
         self._sink.add("proc/%d/stat" % pid, stat)
         try:
             owner = os.stat("/proc/%d/status" % pid).st_uid
@@ -287,9 +287,9 @@ class Collector:
         fields, prefix, runs = fields_of(reads.whole("stat")), "", []  # type: list[bytes], str, list[object]
         reads.take("status")
         reads.keep("cmdline", Secrets().redact(reads.whole("cmdline")[: 1 << 16]))
-        for name in ("cgroup", "mountinfo"):
+        for name, link in (("cgroup", "ns/pid"), ("mountinfo", "ns/user")):
             reads.keep(name, reads.whole(name))
-        reads.link("ns/pid")
+            reads.link(link)
         if fields[:1] and fields[0] in b"ZXx":  # its first thread has ended; others may run on
             threads = sorted(int(name) for name in reads.names("task")) if fields[17] != b"1" else []
             prefix = "task/%d/" % threads[1] if len(threads) > 1 else "-"

@@ -24,8 +24,8 @@ Runs = tuple[tuple[int, int], ...]
 class Place:
     """Where and by whom a capture was made; written before the first process.
 
-    `tree_pids` are the processes that were to be captured.
-    `links` and `errors` (errno) are by path, without the first slash. `zero_frames` is None without page tables.
+    `tree_pids` are the processes that were to be captured. `links` and `errors` (errno) are by path, without the first
+    slash; `present` are files that were there, no matter what is in them. `zero_frames` is None without page tables.
     """
 
     taken_at_seconds: float
@@ -37,6 +37,7 @@ class Place:
     byte_order: str
     has_frames: bool
     zero_frames: Runs | None
+    present: tuple[str, ...]
     links: dict[str, str]
     errors: dict[str, int]
 
@@ -79,6 +80,7 @@ def parse_place(members: dict[str, bytes], name: str) -> Place:
         byte_order=facts.take("byte_order", _text),
         has_frames=bool(facts.take("has_frames", _number)),
         zero_frames=facts.take("zero_frames", _runs) if has_tables else None,
+        present=facts.take("present", _texts),
         links=facts.take("links", _texts_by_name),
         errors=facts.take("errors", _numbers_by_name),
     )
@@ -162,6 +164,10 @@ def _seconds(value: Any) -> float:
 
 def _numbers(value: Any) -> tuple[int, ...]:
     return tuple(_number(one) for one in _sequence(value))
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_text(one) for one in _sequence(value))
 
 
 def _runs(value: Any) -> Runs:

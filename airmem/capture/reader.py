@@ -133,7 +133,7 @@ class CaptureReader:
     def exists(self, path: str) -> bool:
         """Whether a path could be seen."""
         key = self._key(path)
-        known = key in self._members or key in self._links or key in self._folders
+        known = key in self._place.present or key in self._members or key in self._links or key in self._folders
         return known and self._errors.get(key) != errno.ENOENT
 
     def read_words(self, path: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
@@ -228,6 +228,10 @@ class CapturedProcess:
     def entries(self, name: str) -> list[str]:
         """Return the names in a folder of the process, as far as they were captured."""
         return self._reader.entries(self._folder + name)
+
+    def control(self, name: str, request: int, argument: bytearray) -> int:  # noqa: ARG002
+        """Refuse: nobody can ask any more."""
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), name)
 
     def owner_uid(self) -> int:
         """Return who owned the files of the process."""

@@ -16,7 +16,7 @@ from airmem.kernel.smaps import parse_smaps_rollup
 from airmem.model.environment import Environment, KernelFeatures, Program
 
 if TYPE_CHECKING:
-    from airmem.kernel.reader import KernelReader
+    from airmem.kernel.source import Source
 
 PACKAGES = ("py-spy", "memray", "numpy")
 PROGRAMS = ("py-spy", "gdb", "lldb")
@@ -28,7 +28,7 @@ SCAN_NOTHING = struct.pack("<12Q", 96, *[0] * 11)
 """A struct pm_scan_arg of 96 bytes that asks about no page."""
 
 
-def collect_environment(reader: KernelReader) -> Environment:
+def collect_environment(reader: Source) -> Environment:
     """Return what was found here. Errors: OSError, ValueError when not even airmem's own status can be read."""
     own_pid = own_process_id(reader) or 0
     cgroup, gaps = collect_cgroup(reader, own_pid)
@@ -43,7 +43,7 @@ def collect_environment(reader: KernelReader) -> Environment:
     )
 
 
-def _collect_kernel(reader: KernelReader, own_pid: int) -> KernelFeatures:
+def _collect_kernel(reader: Source, own_pid: int) -> KernelFeatures:
     release = read_or_empty(reader, "/proc/sys/kernel/osrelease").decode(errors="surrogateescape").strip()
     own = f"/proc/{own_pid}"
     try:
@@ -65,7 +65,7 @@ def _collect_kernel(reader: KernelReader, own_pid: int) -> KernelFeatures:
     )
 
 
-def _has_pagemap_scan(reader: KernelReader, own_pid: int) -> bool | None:
+def _has_pagemap_scan(reader: Source, own_pid: int) -> bool | None:
     try:
         with reader.process(own_pid) as files:
             files.control("pagemap", PAGEMAP_SCAN, bytearray(SCAN_NOTHING))
@@ -76,7 +76,7 @@ def _has_pagemap_scan(reader: KernelReader, own_pid: int) -> bool | None:
     return True
 
 
-def _can_open(reader: KernelReader, path: str) -> bool:
+def _can_open(reader: Source, path: str) -> bool:
     try:
         reader.read_words(path, ((0, 1),), memoryview(bytearray(8)))
     except OSError:
@@ -84,7 +84,7 @@ def _can_open(reader: KernelReader, path: str) -> bool:
     return True
 
 
-def _page_mapcount(reader: KernelReader, release: str) -> str:
+def _page_mapcount(reader: Source, release: str) -> str:
     for path in ("/proc/config.gz", f"/boot/config-{release}"):
         with suppress(ValueError):
             if raw := read_or_empty(reader, path):

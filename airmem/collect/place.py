@@ -24,6 +24,9 @@ MARKS = {"podman": "/run/.containerenv", "docker": "/.dockerenv"}
 """Files that engines leave in a container. They stay in an image that a virtual machine boots from, so that they count
 only outside the first pid namespace."""
 
+SETPRIV = ("/usr/bin/setpriv", "/bin/setpriv")
+"""Where util-linux puts it; asked of the source, since a remedy is for the place that a capture is from."""
+
 SHORT_ID = 12
 """So many digits of a container's id are what Docker names it by, and its hostname by default."""
 
@@ -49,7 +52,7 @@ def collect_place(reader: Source) -> Place:
         pid_namespace=pid_namespace,
         hidepid=hidepid_level(reader),
         ptrace_scope=_number(read_or_empty(reader, "/proc/sys/kernel/yama/ptrace_scope")),
-        has_setpriv=_has_setpriv(),
+        has_setpriv=any(reader.exists(path) for path in SETPRIV),
         identity=collect_identity(reader, own_process_id(reader) or 0),
     )
 
@@ -83,12 +86,6 @@ def read_link(reader: Source, path: str) -> str:
         return reader.link(path)
     except OSError:
         return ""
-
-
-def _has_setpriv() -> bool:
-    from shutil import which  # noqa: PLC0415  # only when something was refused
-
-    return which("setpriv") is not None
 
 
 def _number(raw: bytes) -> int | None:

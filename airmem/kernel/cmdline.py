@@ -89,7 +89,7 @@ def _redact_words(words: list[str]) -> list[str]:
     kept: list[str] = []
     before = ""
     for word in words:
-        if word.startswith(TAIL_OPTION) or (before == "--json" and word.startswith(("{", "["))):
+        if word.startswith(TAIL_OPTION) or (before == "--json" and word.startswith(("{", "[")) and word != REDACTED):
             tail = [] if before == "--json" else [TAIL_OPTION]
             return [*kept, *tail, REDACTED]
         if before and _announces(before) and not word.startswith("--"):

@@ -99,6 +99,9 @@ class ProcessFiles(Protocol):
     def entries(self, name: str) -> list[str]:
         """Return the names in a folder of the process."""
 
+    def control(self, name: str, request: int, argument: bytearray) -> int:
+        """Ask a file of the process by an ioctl that changes nothing; of a capture EPERM."""
+
     def owner_uid(self) -> int:
         """Return who owns the files: root when the process is not dumpable (ptrace(2))."""
 
