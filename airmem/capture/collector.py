@@ -25,7 +25,7 @@ smaps --mappings cannot be answered. --all takes every tree that matches. --page
 """
 PLACE_FILES = """proc/sys/kernel/random/boot_id proc/sys/kernel/hostname proc/sys/kernel/osrelease proc/meminfo
 proc/sys/kernel/yama/ptrace_scope proc/sys/kernel/overflowuid proc/sentry-meminfo""".split()
-PRESENT = "run/.containerenv .dockerenv usr/bin/setpriv bin/setpriv".split()
+MARKS = "run/.containerenv .dockerenv usr/bin/setpriv bin/setpriv".split()
 FILES_V1 = "memory.limit_in_bytes memory.usage_in_bytes memory.stat memory.oom_control cgroup.procs".split()
 FILES_V2 = "memory.max memory.current memory.stat memory.events memory.swap.current cgroup.procs".split()
 FORMAT, FINAL, PAGE_BYTES, FRAME_MASK = "airmem-capture", "airmem.json", os.sysconf("SC_PAGE_SIZE"), (1 << 55) - 1
@@ -235,7 +235,7 @@ class Collector:
             links={"proc/self": str(own)}, page_bytes=PAGE_BYTES, byte_order=sys.byteorder, machine=os.uname().machine,
             ticks_per_second=os.sysconf("SC_CLK_TCK"), has_frames=shows_frames(),
             zero_frames=None if self._frames is None else self._frames.zero_frames,
-            present=[path for path in PRESENT if os.path.exists("/" + path)],
+            present=[path for path in MARKS if os.path.exists("/" + path)],
         )  # fmt: skip
 
     def _cgroup(self, place: Reads, membership: str, mounts: str) -> None:

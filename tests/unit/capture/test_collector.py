@@ -80,3 +80,10 @@ def test_it_writes_nothing_but_its_stream():
     assert "environ" not in text.replace("no process's environment is read", "")
     assert not re.search(r"""open\([^)]*["'][wax+]+b?["']""", text)
     assert "O_WRONLY" not in text
+
+
+def test_what_is_printed_together_does_not_meet_by_name():
+    from airmem.capture import collector, frames
+
+    common = {name for name in vars(collector).keys() & vars(frames).keys() if not name.startswith("_")}
+    assert {name: getattr(collector, name) for name in common} == {name: getattr(frames, name) for name in common}
