@@ -294,10 +294,11 @@ class Collector:
             threads = sorted(int(name) for name in reads.names("task")) if fields[17] != b"1" else []
             prefix = "task/%d/" % threads[1] if len(threads) > 1 else "-"
         if prefix != "-" and fields[6:] and not int(fields[6]) & 0x00200000:  # a kernel thread
-            is_refused = not reads.take(prefix + "smaps_rollup")
-            self.refused += [pid] if whole and reads.errors.get(prefix + "smaps_rollup") == errno.EACCES else []
+            reads.take(prefix + "smaps_rollup")
+            refusal = reads.errors.get(prefix + "smaps_rollup", 0)
+            self.refused += [pid] if whole and refusal in (errno.EACCES, errno.EPERM) else []
             runs = self._frames.add_table(self._sink, reads, pid) if self._frames is not None and whole else []
-            if whole and (self._with_mappings or is_refused):
+            if whole and (self._with_mappings or refusal):
                 reads.take(prefix + "smaps")
             for name in reads.names("fd") if whole else ():
                 reads.link("fd/" + name)

@@ -117,7 +117,9 @@ def test_no_secret_is_in_the_file(start: Start, tmp_path: Path) -> None:
     assert [secret for secret in SECRETS if secret.encode() in raw] == []
 
 
-def test_a_refused_process_is_refused_again(start: Start, superuser: None, tmp_path: Path) -> None:
+def test_a_refused_process_is_refused_again(
+    start: Start, superuser: None, private_airmem: list[str], tmp_path: Path
+) -> None:
     """The collector as another user: the reason and the bound are those that airmem finds there, live."""
     target = start("undumpable", 1000, 50000).freeze()
     for part in (tmp_path, *tmp_path.parents[:2]):
@@ -130,8 +132,10 @@ def test_a_refused_process_is_refused_again(start: Start, superuser: None, tmp_p
     assert rows[hidden]["depth"] == "status"
     assert rows[hidden]["pss_bytes"] is None
     assert rows[target.truth["child"]]["pss_bytes"] > 0
-    gaps = ask("pss", "--from", path)["gaps"]
+    gaps = ask("pss", "--from", path, "--depth", "rollup")["gaps"]
     assert [gap["reason"] for gap in gaps if gap["pid"] == hidden] == ["not_dumpable"]
+    other = ["setpriv", "--reuid", "50000", "--regid", "50000", "--clear-groups", *private_airmem]
+    assert gaps == ask("pss", target.pid, "--depth", "rollup", command=other, cwd="/")["gaps"]
 
 
 def collect(pid: int, uid: int | None = None, python: str = "/usr/bin/python3", prefix: tuple[str, ...] = ()) -> bytes:
