@@ -19,7 +19,6 @@ from contextlib import suppress
 from typing import Any, Callable
 
 HELP = """Usage: python3 - TARGET [--no-mappings] [--all] [--pages] < airmem-collector.py > FILE.airmem
-
 TARGET is a pid, an Airflow component (scheduler, dag-processor ...), celery-worker, or the name of a program. Without
 smaps --mappings cannot be answered. --all takes every tree that matches. --pages needs this to be printed with --pages.
 """
@@ -298,7 +297,7 @@ class Collector:
             refusal = reads.errors.get(prefix + "smaps_rollup", 0)
             self.refused += [pid] if whole and refusal in (errno.EACCES, errno.EPERM) else []
             runs = self._frames.add_table(self._sink, reads, pid) if self._frames is not None and whole else []
-            if whole and (self._with_mappings or refusal):
+            if (self._with_mappings or refusal) if whole else self._frames is not None:
                 reads.take(prefix + "smaps")
             for name in reads.names("fd") if whole else ():
                 reads.link("fd/" + name)

@@ -3,10 +3,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 
 import pytest
 
+from airmem.capture.collector import Collector, Host, Sink
 from airmem.capture.facts import FINAL, PLACE
+from airmem.capture.frames import Frames
 from airmem.capture.reader import CaptureReader, open_capture, read_capture
 from airmem.errors import Malformed, UsageProblem
 from airmem.kernel.source import Source
@@ -96,3 +99,18 @@ def test_a_file_that_is_not_there_is_a_wrong_use(tmp_path):
         open_capture(str(tmp_path / "x"))
     with pytest.raises(UsageProblem, match="Is a directory"):
         open_capture(str(tmp_path))
+
+
+def test_what_the_kernel_counts_can_be_asked_of_the_capture():
+    """Which of the kernel's own pages RSS counts is probed on the process that reads, so its smaps is in the file."""
+    blocks: list[bytes] = []
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    try:
+        Collector(Sink(blocks.append), Frames()).run(Host(), [child])
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    source = read_capture(io.BytesIO(b"".join(blocks)), "x")
+    assert b"Rss:" in source.read("/proc/self/smaps")
