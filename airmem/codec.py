@@ -39,7 +39,11 @@ def encode_pss(report: PssReport) -> Json:
     document = {
         **encode_head(report.head),
         "depth": report.depth,
-        "tree": {**fields_of(report.tree), "cgroup": encode_cgroup(report.cgroup)},
+        "tree": {
+            **fields_of(report.tree),
+            "root_pid": report.tree.root_pid or None,
+            "cgroup": encode_cgroup(report.cgroup),
+        },
         "processes": [encode_row(row) for row in report.processes],
         "gaps": [fields_of(gap) for gap in report.gaps],
         "findings": [fields_of(finding) for finding in report.findings],
@@ -112,13 +116,13 @@ def encode_row(row: ProcessRow) -> Json:
     """Return one process of `airmem pss`."""
     process, account = row.process, row.account
     return {
-        "pid": process.pid,
-        "parent_pid": process.parent_pid,
-        "start_ticks": process.start_ticks,
+        "pid": process.pid or None,
+        "parent_pid": None if process.is_untold else process.parent_pid,
+        "start_ticks": None if process.is_untold else process.start_ticks,
         "depth": row.depth,
         "role": row.role,
         "component": row.component,
-        "title": process.title,
+        "title": process.title if process.arguments or not process.is_untold else None,
         "rss_bytes": account.rss_bytes,
         "pss_bytes": account.pss_bytes,
         "uss_bytes": account.uss_bytes,
@@ -268,16 +272,16 @@ def _decode_row(row: Json) -> ProcessRow:
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
             raise ValueError(f"{name} is not a number of bytes")
     process = Process(
-        pid=int(row["pid"]),
-        parent_pid=int(row["parent_pid"]),
-        start_ticks=int(row["start_ticks"]),
+        pid=int(row["pid"] or 0),
+        parent_pid=int(row["parent_pid"] or 0),
+        start_ticks=int(row["start_ticks"] or 0),
         command="",
         state="?",
         session_id=0,
         flags=0,
         thread_count=0,
         rss_pages=0,
-        arguments=(str(row["title"]),),
+        arguments=(str(row["title"] or "?"),),
     )
     return ProcessRow(
         process=process,

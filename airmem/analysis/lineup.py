@@ -91,7 +91,12 @@ def _lined_up(group: list[Mapping], workers: tuple[WorkerRange, ...]) -> LinedUp
         permissions=largest.permissions,
         name=largest.name,
         size_bytes=sum(mapping.size_bytes for mapping in group),
-        rss_bytes=sum(mapping.account.rss_bytes or 0 for mapping in group),
-        pss_bytes=sum(mapping.account.pss_bytes or 0 for mapping in group),
+        rss_bytes=_sum([mapping.account.rss_bytes for mapping in group]),
+        pss_bytes=_sum([mapping.account.pss_bytes for mapping in group]),
         workers=workers,
     )
+
+
+def _sum(values: list[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

@@ -33,7 +33,7 @@ def sum_tree(
         root_pid=rows[0].process.pid,
         process_count=len(rows),
         unreadable_count=len(unreadable),
-        rss_sum_bytes=_sum(row.account.rss_bytes for row in rows),
+        rss_sum_bytes=_known_sum(row.account.rss_bytes for row in rows),
         pss_sum_bytes=_known_sum(row.account.pss_bytes for row in rows),
         uss_sum_bytes=_known_sum(row.account.uss_bytes for row in rows),
         swap_pss_sum_bytes=_known_sum(row.account.swap_pss_bytes for row in rows),

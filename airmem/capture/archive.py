@@ -105,9 +105,16 @@ class _Stream:
         return block
 
 
+def is_tar(header: bytes) -> bool:
+    """Whether a first block is a tar file's, by its checksum. The oldest form, which smemcap writes, has no `ustar`."""
+    if len(header) < BLOCK_BYTES or header[257:262] not in (b"ustar", bytes(5)):
+        return False
+    return sum(header[:148]) + sum(header[156:BLOCK_BYTES]) + 256 == _octal(header[148:156])
+
+
 def _parse_header(header: bytes, stream: _Stream) -> tuple[bytes, str, int]:
     """Return (kind, path, size in bytes) of a member. Errors: Malformed."""
-    if header[257:262] != b"ustar" or sum(header[:148]) + sum(header[156:]) + 256 != _octal(header[148:156]):
+    if not is_tar(header):
         raise stream.malformed("not a tar file, or damaged")
     kind = header[156:157].replace(b"\0", PLAIN)
     if kind not in (PLAIN, FOLDER, LONG_NAME, EXTENDED, GLOBAL):

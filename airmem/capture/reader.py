@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import BinaryIO
 
+    from airmem.model.snapshot import TreeSnapshot
+
 NOT_CAPTURED = "not in this capture"
 WORD_BYTES = 8
 
@@ -108,6 +110,10 @@ class CaptureReader:
             f"{self._name} was cut short: it lacks {FINAL}, and has {there} of {len(self._place.tree_pids)} processes"
         )
         return (Gap(pid=None, fact="process", reason="capture_incomplete", detail=detail),)
+
+    def snapshot(self, root_pid: int, depth: str, taken_at_seconds: float) -> TreeSnapshot | None:  # noqa: ARG002
+        """Return None: there are kernel files to read."""
+        return None
 
     def read(self, path: str) -> bytes:
         """Return the whole content of an absolute path."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from errno import ENODATA
 from typing import TYPE_CHECKING
 
 from airmem.collect.gaps import gap
@@ -26,7 +27,8 @@ def collect_cgroup(reader: Source, pid: int) -> tuple[CgroupMemory | None, tuple
         membership = parse_membership(reader.read(f"/proc/{pid}/cgroup"))
         mountinfo = reader.read("/proc/self/mountinfo")
     except OSError as problem:
-        return None, (_gap(pid, "cgroup_unreadable", f"its control group cannot be read: {problem.strerror}"),)
+        reason = "not_captured" if problem.errno == ENODATA else "cgroup_unreadable"
+        return None, (_gap(pid, reason, f"its control group cannot be read: {problem.strerror}"),)
     if membership is None:
         return None, (_gap(pid, "no_memory_cgroup", "it is in no control group that counts memory"),)
     version, path = membership

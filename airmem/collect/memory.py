@@ -45,14 +45,26 @@ def read_memory(  # noqa: PLR0911  # a line for each thing that a process can be
     except Malformed as problem:
         return _read_status(files, (gap(process.pid, "pss_bytes", "malformed", problem.cause),))
     except OSError as problem:
-        if problem.errno != ENODATA or depth != "mappings":
+        if problem.errno != ENODATA:
             raise
-        return _without_mappings(read_memory(reader, files, process, "rollup"), process)
+        if depth == "mappings":
+            return _without_mappings(read_memory(reader, files, process, "rollup"), process)
+        return _read_rest(files, gap(process.pid, "pss_bytes", "not_captured", f"smaps is {problem.strerror}"))
 
 
 def _without_mappings(reading: Reading, process: Process) -> Reading:
     reached, account, _, gaps = reading
     return reached, account, None, (*gaps, gap(process.pid, "mappings", "not_captured", "the capture has no smaps"))
+
+
+def _read_rest(files: ProcessFiles, missing: Gap) -> Reading:
+    """Return what status tells of a process whose memory was not captured, if that was."""
+    try:
+        return _read_status(files, (missing,))
+    except OSError as problem:
+        if problem.errno != ENODATA:
+            raise
+        return "none", UNKNOWN, None, (missing,)
 
 
 def _read_smaps(reader: Source, files: ProcessFiles, process: Process, depth: str) -> Reading:
@@ -88,7 +100,7 @@ def _with_divided_pss(files: ProcessFiles, process: Process, account: MemoryAcco
 def _rollup_gap(process: Process, depth: str) -> tuple[Gap, ...]:
     if depth != "rollup":
         return ()
-    detail = "this kernel has no smaps_rollup: PSS is summed over mappings, each rounded down to whole KiB"
+    detail = "there is no smaps_rollup: PSS is summed over mappings, each rounded down to whole KiB"
     return (gap(process.pid, "pss_anon_bytes", "no_smaps_rollup", detail),)
 
 

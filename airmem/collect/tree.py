@@ -52,6 +52,8 @@ def collect_tree(reader: Source, root_pid: int, depth: str, with_users: bool = F
     Errors: ProcessGone, NotPermitted when there is no such process, or none that can be seen.
     """
     taken_at_seconds = clock.taken_at_seconds(reader)
+    if (told := reader.snapshot(root_pid, depth, taken_at_seconds)) is not None:
+        return told
     tree = find_tree(reader, root_pid)
     chosen, depth_gaps = choose_depth(reader, tree, depth)
     read_depth = "rollup" if chosen == "pages" else chosen

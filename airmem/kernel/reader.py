@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from airmem.model.gap import Gap
+    from airmem.model.snapshot import TreeSnapshot
 
 READ_BYTES = 1 << 16
 CUT_SHORT = ("maps",)
@@ -51,6 +52,10 @@ class KernelReader:
     def gaps(self) -> tuple[Gap, ...]:
         """Return nothing: what is there can be asked for."""
         return ()
+
+    def snapshot(self, root_pid: int, depth: str, taken_at_seconds: float) -> TreeSnapshot | None:  # noqa: ARG002
+        """Return None: there are kernel files to read."""
+        return None
 
     def read(self, path: str) -> bytes:
         """Return the whole content of an absolute path."""

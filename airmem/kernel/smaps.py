@@ -96,6 +96,11 @@ def _rows(lines: list[bytes], where: str) -> dict[bytes, int]:
 def _account(rows: dict[bytes, int], where: str) -> MemoryAccount:
     if b"Rss" not in rows or b"Pss" not in rows:
         raise Malformed(f"{where}: no Rss and Pss", "The file may be cut short; read it again from a living process.")
+    return account_of(rows)
+
+
+def account_of(rows: dict[bytes, int]) -> MemoryAccount:
+    """Return the account, in bytes, that rows of smaps tell, in kB by their whole keys; what they lack is unknown."""
 
     def size(key: bytes) -> int | None:
         value = rows.get(key)

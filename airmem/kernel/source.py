@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from airmem.model.gap import Gap
+    from airmem.model.snapshot import TreeSnapshot
 
 
 class Source(Protocol):
@@ -37,6 +38,9 @@ class Source(Protocol):
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """What this source as a whole lacks: a capture that was cut short, for example."""
+
+    def snapshot(self, root_pid: int, depth: str, taken_at_seconds: float) -> TreeSnapshot | None:
+        """Return all that is known of a process where there are no kernel files (pmap's output), else None."""
 
     def read(self, path: str) -> bytes:
         """Return the whole content of an absolute path."""

@@ -22,7 +22,7 @@ class LinedUpMapping:
     """A range of the root's addresses, with what it and each forked worker hold there.
 
     Mappings that a worker has merged are taken together. `workers` in the tree's order; one that maps nothing there
-    is left out.
+    is left out. RSS and PSS are None where they are not told (of pmap's output).
     """
 
     start_address: int
@@ -30,8 +30,8 @@ class LinedUpMapping:
     permissions: str
     name: str
     size_bytes: int
-    rss_bytes: int
-    pss_bytes: int
+    rss_bytes: int | None
+    pss_bytes: int | None
     workers: tuple[WorkerRange, ...]
 
     @property

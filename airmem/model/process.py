@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 KERNEL_THREAD = 0x00200000
 FORKED_WITHOUT_EXEC = 0x00000040
+UNTOLD = "?"
+"""The state of a process of which only memory is known, from another tool's output: no parent and no start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -37,13 +39,20 @@ class Process:
 
     @property
     def title(self) -> str:
-        """The command line as one text; the kernel's short name in brackets where there is none."""
-        return " ".join(self.arguments) if self.arguments else f"[{self.command}]"
+        """The command line as one text; where there is none the kernel's short name in brackets, untold `?`."""
+        if self.arguments:
+            return " ".join(self.arguments)
+        return self.command if self.is_untold else f"[{self.command}]"
 
     @property
     def is_kernel_thread(self) -> bool:
         """Whether this is a thread of the kernel (PF_KTHREAD), which has no memory of its own."""
         return bool(self.flags & KERNEL_THREAD)
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether its parent and start are unknown, and its pid too where that is 0: no stat line was read."""
+        return self.state == UNTOLD
 
     @property
     def is_zombie(self) -> bool:

@@ -59,7 +59,7 @@ class TreeTotals:
     root_pid: int
     process_count: int
     unreadable_count: int
-    rss_sum_bytes: int
+    rss_sum_bytes: int | None
     pss_sum_bytes: int | None
     uss_sum_bytes: int | None
     swap_pss_sum_bytes: int | None

@@ -130,7 +130,12 @@ def _rows(snapshot: TreeSnapshot, sharing: TreeSharing | None, listeners: Listen
 
 
 def _plain_role(snapshot: TreeSnapshot, position: int) -> str:
-    """Return the role in a tree that no detector knows: the root is the parent, what it forked are workers."""
+    """Return the role in a tree that no detector knows: the root is the parent, what it forked are workers.
+
+    Where nobody told who descends from whom, each is just a process.
+    """
+    if snapshot.processes[position].process.is_untold:
+        return "process"
     if position == 0:
         return "parent"
     return "worker" if snapshot.processes[position].process.is_forked else "child"

@@ -16,10 +16,10 @@ def open_only(files: tuple[str, ...]) -> Source | None:
 
 
 def open_from(path: str) -> Source:
-    """Return what a file holds, as a source to ask questions of; `-` is standard input.
+    """Return what a file or folder holds, as a source to ask questions of; `-` is standard input.
 
     Errors: UsageProblem when it cannot be read, Malformed when it is nothing that airmem knows.
     """
-    from airmem.capture.reader import open_capture  # noqa: PLC0415  # most questions ask the running system
+    from airmem.capture.foreign.recognize import open_any  # noqa: PLC0415  # most questions ask the running system
 
-    return open_capture(path)
+    return open_any(path)

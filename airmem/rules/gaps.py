@@ -42,6 +42,9 @@ REMEDIES = {
     "cgroup_unreadable": "Run airmem as root",
     "capture_incomplete": "Make the capture again; a full disk or a lost connection cuts it",
     "not_captured": "Make the capture with it: airmem capture TARGET -o FILE, as root on the host for page tables",
+    "not_in_format": "airmem capture TARGET -o FILE keeps all; of plain files /proc/PID/smaps tells most",
+    "file_cut": "Save the file again, whole",
+    "no_totals": "Leave out pmap's -q; or save smaps: cat /proc/PID/smaps > FILE",
     "malformed": "Please report this with the output of: airmem --version; uname -r",
     "unreadable": "Run the command again; if it persists, please report it",
 }

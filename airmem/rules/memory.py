@@ -41,7 +41,7 @@ def check_overcount(tree: TreeTotals) -> list[Finding]:
     """AM101: the sum of RSS, which top and ps suggest, is far above what the tree takes."""
     if tree.is_lower_bound or not tree.pss_sum_bytes or tree.process_count < 2:
         return []
-    ratio = tree.rss_sum_bytes / tree.pss_sum_bytes
+    ratio = (tree.rss_sum_bytes or 0) / tree.pss_sum_bytes
     if ratio < OVERCOUNT_RATIO:
         return []
     return [

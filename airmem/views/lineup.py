@@ -24,7 +24,7 @@ MOST_LINES = 15
 
 def view_lineup(mappings: tuple[LinedUpMapping, ...], verbose: bool, top_count: int | None) -> Table:
     """Return the ranges where workers have most for themselves first; `verbose` adds a line for each worker."""
-    ranked = sorted(mappings, key=lambda one: (one.private_bytes, one.rss_bytes), reverse=True)
+    ranked = sorted(mappings, key=lambda one: (one.private_bytes, one.rss_bytes or one.pss_bytes or 0), reverse=True)
     most = top_count or MOST_LINES
     rows: list[Row] = []
     for one in ranked[:most]:

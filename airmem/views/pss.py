@@ -123,7 +123,7 @@ def _processes(report: PssReport, names: tuple[str, ...], verbose: bool, before:
         change = [] if before is None else [_change(row, before)]
         depth = [row.depth] * mixed
         values = [value_of(row, name) for name in names]
-        cells = (row.role, str(row.process.pid), *values, *change, *depth, short_title(row.process))
+        cells = (row.role, str(row.process.pid or "?"), *values, *change, *depth, short_title(row.process))
         rows.append(Row(cells=cells, style="strong" if any(change) else ""))
     return Table(name="processes", columns=tuple(columns), rows=tuple(rows))
 
@@ -164,9 +164,13 @@ def _change(row: ProcessRow, before: PssByKey) -> Cell:
 def _headline(report: PssReport) -> str:
     count = report.tree.process_count
     component = f"{report.component} " if report.component else ""
+    took = format_seconds(report.head.took_seconds)
+    if report.processes and report.processes[0].process.is_untold:
+        who = f"{count} processes" if count > 1 else f"{component}{report.tree.root_pid or 'a process'}"
+        return f"{who}, as the file tells, read in {took}"
     shown = "" if len(report.processes) == count else f", {len(report.processes)} of them shown"
     below = f"{count - 1} descendant{'s' if count != 2 else ''}" if count > 1 else "no descendants"
-    return f"{component}{report.tree.root_pid} and {below}{shown}, read in {format_seconds(report.head.took_seconds)}"
+    return f"{component}{report.tree.root_pid} and {below}{shown}, read in {took}"
 
 
 def _totals(tree: TreeTotals, cgroup: CgroupMemory | None) -> list[tuple[str, str, str]]:
@@ -191,7 +195,7 @@ def _totals(tree: TreeTotals, cgroup: CgroupMemory | None) -> list[tuple[str, st
         remark = f"at most, for {tree.unreadable_count} unreadable together (anonymous and shared)"
         lines.append(("Unreadable", format_bytes(tree.unreadable_bound_bytes), remark))
     ratio = ""
-    if tree.pss_sum_bytes and not tree.is_lower_bound:
+    if tree.rss_sum_bytes is not None and tree.pss_sum_bytes and not tree.is_lower_bound:
         ratio = f"{format_ratio(tree.rss_sum_bytes / tree.pss_sum_bytes)} the PSS: "
     lines.append(("Sum of RSS", least + format_bytes(tree.rss_sum_bytes), f"{ratio}do not add up what top shows"))
     return lines + _cgroup_lines(cgroup)
