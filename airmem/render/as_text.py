@@ -20,6 +20,7 @@ Line: TypeAlias = "tuple[str, str]"
 """A finished line and its style."""
 
 RICH_STYLES = {"": "", "strong": "bold", "faint": "dim", "alarm": "bold red", "header": "dim underline"}
+BLANK: Line = ("", "")
 LONGEST_TITLE = 200
 LEAST_TITLE = 12
 PROSE_WIDTH = 100
@@ -32,7 +33,8 @@ def render(document: Document, width: int | None = None, color: bool = False) ->
     """
     lines: list[Line] = []
     for block in document.blocks:
-        lines.extend(_block(block, width))
+        more = _block(block, width)
+        lines.extend(more[1:] if lines and lines[-1] == more[0] == BLANK else more)
     return _colored(lines) if color else "\n".join(text for text, _ in lines)
 
 
@@ -53,9 +55,9 @@ def format_cell(value: Cell, kind: str) -> str:
 
 def _block(block: Block, width: int | None) -> list[Line]:
     if isinstance(block, Table):
-        return [("", ""), *_table(block, width), ("", "")]
+        return [BLANK, *_table(block, width), BLANK]
     if isinstance(block, Facts):
-        return [*_facts(block, width), ("", "")]
+        return [*_facts(block, width), BLANK]
     return _paragraph(block, width)
 
 

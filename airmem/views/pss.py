@@ -13,7 +13,7 @@ from airmem.views.title import short_title
 
 if TYPE_CHECKING:
     from airmem.model.cgroup import CgroupMemory
-    from airmem.model.report import ProcessRow, PssReport, TreeTotals
+    from airmem.model.report import ProcessRow, PssReport
 
 PssByKey: TypeAlias = "dict[tuple[int, int], int | None]"
 """The PSS in bytes of each process, by pid and start in ticks."""
@@ -75,11 +75,11 @@ def view_pss(
     return Document(
         blocks=(
             Paragraph(text=_headline(report), style="strong"),
-            Paragraph(text=f"Depth {report.depth}: {DEPTH_MEANINGS[report.depth]}. Sizes in MiB.", style="faint"),
+            Paragraph(text=_depth_line(report), style="faint"),
             _processes(report, names, verbose, before),
             *_lineup(report, verbose, top_count),
             *([view_change(report.change)] if report.change is not None else []),
-            Facts(lines=tuple(_totals(report.tree, report.cgroup))),
+            Facts(lines=tuple(_totals(report))),
             *view_findings(report.findings),
             *view_gaps(report.gaps),
             *view_next(_next_command(report)),
@@ -173,7 +173,14 @@ def _headline(report: PssReport) -> str:
     return f"{component}{report.tree.root_pid} and {below}{shown}, read in {took}"
 
 
-def _totals(tree: TreeTotals, cgroup: CgroupMemory | None) -> list[tuple[str, str, str]]:
+def _depth_line(report: PssReport) -> str:
+    depths = {row.depth for row in report.processes} - {"none"}
+    where = f"Depth {report.depth} for most processes (see DEPTH)" if len(depths) > 1 else f"Depth {report.depth}"
+    return f"{where}: {DEPTH_MEANINGS[report.depth]}. Sizes in MiB."
+
+
+def _totals(report: PssReport) -> list[tuple[str, str, str]]:
+    tree = report.tree
     least = ">= " if tree.is_lower_bound else ""
     lines = [
         ("Sum of PSS", least + format_bytes(tree.pss_sum_bytes), "what the tree takes: shared pages divided"),
@@ -197,8 +204,9 @@ def _totals(tree: TreeTotals, cgroup: CgroupMemory | None) -> list[tuple[str, st
     ratio = ""
     if tree.rss_sum_bytes is not None and tree.pss_sum_bytes and not tree.is_lower_bound:
         ratio = f"{format_ratio(tree.rss_sum_bytes / tree.pss_sum_bytes)} the PSS: "
-    lines.append(("Sum of RSS", least + format_bytes(tree.rss_sum_bytes), f"{ratio}do not add up what top shows"))
-    return lines + _cgroup_lines(cgroup)
+    seen = least if any(gap.fact in ("process", "rss_bytes") for gap in report.gaps) else ""
+    lines.append(("Sum of RSS", seen + format_bytes(tree.rss_sum_bytes), f"{ratio}do not add up what top shows"))
+    return lines + _cgroup_lines(report.cgroup)
 
 
 def _cgroup_lines(cgroup: CgroupMemory | None) -> list[tuple[str, str, str]]:
