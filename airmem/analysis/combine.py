@@ -18,10 +18,11 @@ def combine_totals(reports: tuple[PssReport, ...], unread_count: int = 0) -> Com
     """Return the sums over all processes of some answers; `unread_count` files gave none."""
     accounts: dict[Key, MemoryAccount] = {}
     row_count = 0
-    for report in reports:
+    for number, report in enumerate(reports):
         host = report.head.host
+        boot_id = host.boot_id or f"file {number}"  # a copy without it could be of any machine
         for row in report.processes:
-            key = (host.boot_id, host.pid_namespace, row.process.start_ticks, row.process.pid)
+            key = (boot_id, host.pid_namespace, row.process.start_ticks, row.process.pid)
             row_count += 1
             if key not in accounts or accounts[key].pss_bytes is None:
                 accounts[key] = row.account
@@ -36,5 +37,11 @@ def combine_totals(reports: tuple[PssReport, ...], unread_count: int = 0) -> Com
         pss_sum_bytes=sum(one.pss_bytes or 0 for one in found),
         uss_sum_bytes=sum(one.uss_bytes or 0 for one in found),
         swap_pss_sum_bytes=sum(swapped) if swapped else None,
-        is_lower_bound=bool(unread_count) or any(report.tree.is_lower_bound for report in reports),
+        is_lower_bound=bool(unread_count) or any(_lacks_something(report) for report in reports),
     )
+
+
+def _lacks_something(report: PssReport) -> bool:
+    """Whether sums that one answer does not know, or only in part, are sums of others."""
+    sums = (report.tree.rss_sum_bytes, report.tree.pss_sum_bytes, report.tree.uss_sum_bytes)
+    return report.tree.is_lower_bound or None in sums

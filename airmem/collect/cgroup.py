@@ -27,8 +27,9 @@ def collect_cgroup(reader: Source, pid: int) -> tuple[CgroupMemory | None, tuple
         membership = parse_membership(reader.read(f"/proc/{pid}/cgroup"))
         mountinfo = reader.read("/proc/self/mountinfo")
     except OSError as problem:
-        reason = "not_captured" if problem.errno == ENODATA else "cgroup_unreadable"
-        return None, (_gap(pid, reason, f"its control group cannot be read: {problem.strerror}"),)
+        if problem.errno == ENODATA:
+            return None, (_gap(pid, "not_captured", f"its control group is {problem.strerror}"),)
+        return None, (_gap(pid, "cgroup_unreadable", f"its control group cannot be read: {problem.strerror}"),)
     if membership is None:
         return None, (_gap(pid, "no_memory_cgroup", "it is in no control group that counts memory"),)
     version, path = membership

@@ -41,6 +41,7 @@ Examples:
   airmem pss scheduler --format json -o before.json
   airmem pss scheduler --diff before.json
   airmem pss --from scheduler.airmem
+  airmem pss --from pmap.txt            what somebody sent: pmap, smaps, a copy of /proc
 """
 
 

@@ -44,7 +44,7 @@ REMEDIES = {
     "not_captured": "Make the capture with it: airmem capture TARGET -o FILE, as root on the host for page tables",
     "not_in_format": "airmem capture TARGET -o FILE keeps all; of plain files /proc/PID/smaps tells most",
     "file_cut": "Save the file again, whole",
-    "no_totals": "Leave out pmap's -q; or save smaps: cat /proc/PID/smaps > FILE",
+    "no_totals": "Save it again: pmap without -q, or better cat /proc/PID/smaps > FILE",
     "malformed": "Please report this with the output of: airmem --version; uname -r",
     "unreadable": "Run the command again; if it persists, please report it",
 }

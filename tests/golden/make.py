@@ -6,12 +6,15 @@ from pathlib import Path
 
 from airmem._version import __version__
 from tests.golden.answers import answers
+from tests.golden.other_tools import answers_of_files
 
 FOLDER = Path(__file__).parent / "pss"
+FOLDER_OF_FILES = Path(__file__).parent / "from"
 
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    for path in FOLDER.iterdir():
-        path.unlink()
-    for name, text in answers().items():
-        (FOLDER / name).write_text(text.replace(f'"{__version__}"', '"VERSION"') + "\n", encoding="utf-8")
+    for folder, found in ((FOLDER, answers()), (FOLDER_OF_FILES, answers_of_files())):
+        folder.mkdir(exist_ok=True)
+        for path in folder.iterdir():
+            path.unlink()
+        for name, text in found.items():
+            (folder / name).write_text(text.replace(f'"{__version__}"', '"VERSION"') + "\n", encoding="utf-8")

@@ -10,9 +10,11 @@ import pytest
 
 from airmem._version import __version__
 from tests.golden.answers import answers
-from tests.golden.make import FOLDER
+from tests.golden.make import FOLDER, FOLDER_OF_FILES
+from tests.golden.other_tools import answers_of_files
 
 ANSWERS = answers()
+OF_FILES = answers_of_files()
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -23,6 +25,13 @@ def test_an_answer_looks_as_it_did(name):
 
 def test_no_file_is_left_over():
     assert {path.name for path in FOLDER.iterdir()} == {*ANSWERS}
+    assert {path.name for path in FOLDER_OF_FILES.iterdir()} == {*OF_FILES}
+
+
+@pytest.mark.parametrize("name", OF_FILES)
+def test_an_answer_of_another_tools_file_looks_as_it_did(name):
+    assert OF_FILES[name] + "\n" == (FOLDER_OF_FILES / name).read_text(encoding="utf-8")
+    assert not {"Cc", "Cs", "Cf"} & {unicodedata.category(one) for one in OF_FILES[name] if one != "\n"}
 
 
 @pytest.mark.parametrize("name", [name for name in ANSWERS if not name.endswith(".color")])

@@ -87,6 +87,8 @@ class CopiedReader:
         try:
             content = self._store.read(self._place(path))
         except FileNotFoundError:
+            if name == "cmdline":
+                return b""  # the kernel's short name, which stat has, stands for it
             if name in EXPECTED:
                 raise OSError(errno.ENODATA, NOT_COPIED, path) from None
             raise
@@ -192,6 +194,10 @@ class CopiedProcess:
     def entries(self, name: str) -> list[str]:
         """Return the names in a folder of the process, as far as they were copied."""
         return self._reader.entries(self._folder + name)
+
+    def control(self, name: str, request: int, argument: bytearray) -> int:  # noqa: ARG002  # the protocol's signature
+        """Refuse: a copy cannot be asked."""
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), name)
 
     def owner_uid(self) -> int:
         """Raise ENODATA: a copy belongs to who made it."""

@@ -15,12 +15,20 @@ UNKNOWN = MemoryAccount()
 REMEDY = "airmem pss --help and its documentation name what --from accepts."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Obstacle:
+    """What is missing of one process although its format could tell it; the fields are those of model.gap.Gap."""
+
+    fact: str
+    reason: str
+    detail: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ToldProcess:
     """One process as a file tells of it.
 
-    `pid` is 0 and `title` empty where it does not say. `mappings` is None where the format has none. `obstacles` are
-    (fact, reason, detail) of what is missing although the format could have it: a table that was cut.
+    `pid` is 0 and `title` empty where it does not say. `mappings` is None where the format has none.
     """
 
     pid: int
@@ -28,7 +36,7 @@ class ToldProcess:
     depth: str
     account: MemoryAccount
     mappings: tuple[Mapping, ...] | None
-    obstacles: tuple[tuple[str, str, str], ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from airmem.capture.foreign.facts import UNKNOWN, ToldProcess, ToldProcesses, malformed, shown
+from airmem.capture.foreign.facts import UNKNOWN, Obstacle, ToldProcess, ToldProcesses, malformed, shown
 from airmem.capture.foreign.pmap_columns import ColumnTable, is_bare_row, is_heading
 from airmem.capture.foreign.pmap_forms import Form, Row, find_form
 from airmem.kernel.cmdline import redact
@@ -183,17 +183,17 @@ def _told(block: _Block, name: str) -> ToldProcess:
     mappings = tuple(_mapping(row) for row in block.rows)
     account, obstacles = sum_mappings(mappings), []
     if not mappings:
-        account, obstacles = UNKNOWN, [("memory", "not_in_format", f"{name}: {NOTHING}")]
+        account, obstacles = UNKNOWN, [Obstacle(fact="memory", reason="not_in_format", detail=f"{name}: {NOTHING}")]
     elif block.damage:
         where = f"{name}, line {block.ended_at}: the table of process {block.pid or '?'} {block.damage}"
-        account, obstacles = UNKNOWN, [("process", "file_cut", where)]
+        account, obstacles = UNKNOWN, [Obstacle(fact="process", reason="file_cut", detail=where)]
     elif block.whole_rss_bytes is not None:
         account = MemoryAccount(rss_bytes=block.whole_rss_bytes)
         detail = f"{name} lists only a range of addresses (pmap -A); the RSS is that of the whole process"
-        obstacles = [("mappings", "not_in_format", detail)]
+        obstacles = [Obstacle(fact="mappings", reason="not_in_format", detail=detail)]
     elif block.totals is None:
         detail = f"{name} has no totals, as pmap -q prints it: whether it was cut cannot be told"
-        obstacles = [("totals", "no_totals", detail)]
+        obstacles = [Obstacle(fact="totals", reason="no_totals", detail=detail)]
     return ToldProcess(
         pid=block.pid,
         title=" ".join(redact((b" ".join(block.title).decode(errors="surrogateescape").strip(),))),

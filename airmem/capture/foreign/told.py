@@ -71,7 +71,7 @@ class ToldSource:
 
     def _gaps_of(self, one: ToldProcess, depth: str) -> list[Gap]:
         pid = one.pid or None
-        gaps = [Gap(pid=pid, fact=fact, reason=reason, detail=detail) for fact, reason, detail in one.obstacles]
+        gaps = [Gap(pid=pid, fact=it.fact, reason=it.reason, detail=it.detail) for it in one.obstacles]
         lacking = [fact for fact in WORDS if getattr(one.account, fact) is None]
         if lacking and not any(gap.fact in ("process", "memory", "pss_bytes") for gap in gaps):
             words = ", ".join(WORDS[fact] for fact in lacking)

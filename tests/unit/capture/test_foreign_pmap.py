@@ -121,7 +121,7 @@ def test_a_name_is_as_it_was_printed(path):
 def test_whether_it_is_whole_is_told(path):
     process = tell(path)
     quiet = re.search(r"-x?q$", path.name)
-    assert [reason for _, reason, _ in process.obstacles] == ["no_totals"] * bool(quiet) + ["not_in_format"] * (
+    assert [it.reason for it in process.obstacles] == ["no_totals"] * bool(quiet) + ["not_in_format"] * (
         "A0x" in path.name
     )
     assert process.pid == int((path.parent / "stat").read_bytes().split()[0])
@@ -151,7 +151,7 @@ def test_a_file_that_was_cut_never_gives_a_wrong_sum(path):
         for told, true in zip(process.mappings, whole.mappings, strict=False):
             assert (told.start_address, told.account) == (true.start_address, true.account)
             assert true.name.startswith(told.name.strip("[ ")) or true.name.startswith("[")
-        reasons = [reason for _, reason, _ in process.obstacles]
+        reasons = [it.reason for it in process.obstacles]
         assert process.account in (whole.account, MemoryAccount()) or reasons == ["no_totals"]
 
 
@@ -159,9 +159,9 @@ def test_a_cut_file_says_in_which_line():
     raw = (CAPTURES / "bash/pmap-procps-4.0.7-x").read_bytes()
     lines = raw.split(b"\n")
     (process,) = parse_text(b"\n".join(lines[:20]) + b"\n", "FILE").processes
-    ((fact, reason, detail),) = process.obstacles
-    assert (fact, reason) == ("process", "file_cut")
-    assert "FILE, line 20: " in detail
+    (it,) = process.obstacles
+    assert (it.fact, it.reason) == ("process", "file_cut")
+    assert "FILE, line 20: " in it.detail
     assert process.account == MemoryAccount()
     assert process.mappings is not None
     assert len(process.mappings) == 18
@@ -170,9 +170,9 @@ def test_a_cut_file_says_in_which_line():
 def test_a_line_taken_out_is_noticed_at_the_totals():
     lines = (CAPTURES / "bash/pmap-procps-4.0.7-x").read_bytes().split(b"\n")
     (process,) = parse_text(b"\n".join(lines[:5] + lines[6:]), "FILE").processes
-    ((_, reason, detail),) = process.obstacles
-    assert reason == "file_cut"
-    assert "lines are missing" in detail
+    (it,) = process.obstacles
+    assert it.reason == "file_cut"
+    assert "lines are missing" in it.detail
     assert process.account.rss_bytes is None
 
 
@@ -186,7 +186,7 @@ def test_several_processes_in_one_file(option):
         assert [(told.start_address, told.end_address) for told in one.mappings or ()] == [
             (true.start_address, true.end_address) for true in kernel
         ]
-        assert [reason for _, reason, _ in one.obstacles] == ["no_totals"] * ("q" in option)
+        assert [it.reason for it in one.obstacles] == ["no_totals"] * ("q" in option)
         if option in ("-x", "-X", "-XX"):
             assert one.account.rss_bytes == sum(true.account.rss_bytes or 0 for true in kernel)
 
