@@ -258,3 +258,12 @@ def test_any_bytes_as_pmaps_lines_are_understood_or_refused(raw):
 def test_a_damaged_file_is_understood_or_refused(raw, at, length, put):
     found = outcome(raw[:at] + put + raw[at + length :])
     assert not isinstance(found, str) or found.startswith("FILE")
+
+
+def test_what_changed_between_the_two_looks_of_procps_is_no_cut():
+    raw = (CAPTURES / "bash/pmap-procps-4.0.7-X").read_bytes()
+    (process,) = parse_text(re.sub(rb"( 5240 4196) 805", rb"\1 806", raw), "FILE").processes
+    assert process.obstacles == ()
+    assert process.account == tell(CAPTURES / "bash/pmap-procps-4.0.7-X").account
+    (process,) = parse_text(raw.replace(b" 5240 4196", b" 5244 4196"), "FILE").processes
+    assert [it.reason for it in process.obstacles] == ["file_cut"]
