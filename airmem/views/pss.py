@@ -13,6 +13,7 @@ from airmem.views.title import short_title
 
 if TYPE_CHECKING:
     from airmem.model.cgroup import CgroupMemory
+    from airmem.model.process import Process
     from airmem.model.report import ProcessRow, PssReport
 
 PssByKey: TypeAlias = "dict[tuple[int, int], int | None]"
@@ -95,7 +96,7 @@ def view_table(report: PssReport) -> Table:
     rows = [
         Row(
             cells=(
-                *(row.process.pid, row.process.parent_pid, row.process.start_ticks),
+                *_identity(row.process),
                 *(row.depth, row.role, row.component),
                 *(value_of(row, name) for name in BYTES),
                 row.process.title,
@@ -104,6 +105,13 @@ def view_table(report: PssReport) -> Table:
         for row in report.processes
     ]
     return Table(name="processes", columns=columns, rows=tuple(rows))
+
+
+def _identity(process: Process) -> tuple[Cell, Cell, Cell]:
+    """Return pid, parent and start; what a file did not tell is unknown."""
+    if process.is_untold:
+        return process.pid or None, None, None
+    return process.pid, process.parent_pid, process.start_ticks
 
 
 def _lineup(report: PssReport, verbose: bool, top_count: int | None) -> list[Table]:

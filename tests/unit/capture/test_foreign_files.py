@@ -22,6 +22,8 @@ from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
 from airmem.questions.ps import answer_ps
 from airmem.questions.pss import answer_pss
 from airmem.questions.targets import resolve_target
+from airmem.render import as_csv
+from airmem.views.pss import view_table
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 COPY = CAPTURES / "other-tools/copy"
@@ -313,3 +315,9 @@ def test_a_damaged_smaps_is_answered_or_refused(at, length, put):
 
 def test_the_oldest_form_of_tar_is_read():
     assert set(read_archive(io.BytesIO(PLAIN), "FILE")) >= {"meminfo", "version", "6/smaps", "6/stat", "6/cmdline"}
+
+
+def test_what_is_not_told_is_empty_in_csv():
+    source = open_any(str(CAPTURES / "other-tools/pmap-procps-4.0.2-x"))
+    lines = as_csv.render(view_table(answer_pss(resolve_target(None, source), source=source))).splitlines()
+    assert [line.split(",")[:3] for line in lines[1:]] == [["6", "", ""], ["8", "", ""], ["9", "", ""]]
