@@ -105,6 +105,9 @@ class Tables:
         runs = self.runs({**states, **dict.fromkeys(known, 0)})
         return self._table(position, states, runs, True)
 
+    def release(self, table: PageTable) -> None:
+        table.words[:] = np.uint64(0xDEAD)  # whoever still reads it gets nonsense
+
     def mapping_counts(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
         """Return how often frames are mapped in all."""
         assert np.all(np.diff(frames) > 0)

@@ -157,6 +157,7 @@ class _Join:
                 continue
             if member.seen is not None:
                 self._index.count(member.cells[member.seen[member.positions]])  # stands for the children that map it
+            self._tables.release(member.table)
             empty = np.zeros(0, np.uint64)
             member.table = PageTable(runs=(), words=empty, is_complete=False, account=member.table.account)
             member.counted = member.seen = None

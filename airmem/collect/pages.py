@@ -22,7 +22,7 @@ from airmem.units import PAGE_BYTES
 GAP_PAGES = 256
 """Ranges this close are read in one call: a hole costs 2.4 ns a page, a call as much as 400 pages."""
 
-SLACK_PAGES = 512
+SLACK_PAGES = 2048
 """How much beyond each range is looked at, since heaps of forked workers grow at the edges of their parent's."""
 
 SPARSE_PAGES = 1 << 22
@@ -51,6 +51,7 @@ class LivePageTables:
         self._processes = processes
         self.zero_frames = reader.zero_frames()
         self._uncounted = find_uncounted(reader)
+        self._spare: Words | None = None  # reused: fresh memory for each table would cost as much as comparing it
 
     def read(self, position: int, like: PageTable | None) -> PageTable | None:
         """Return the page table of the process at this position, or None if it cannot be read."""
@@ -59,7 +60,7 @@ class LivePageTables:
             return None
         with suppress(OSError), self._reader.process(snapshot.process.pid) as files:
             if like is not None:
-                words = _read_words(files, like.runs)
+                words = _read_words(files, like.runs, self._take_spare(len(like.words)))
                 return PageTable(runs=like.runs, words=words, is_complete=False, account=snapshot.account)
             return _read_whole_table(files, snapshot.process, self._uncounted)
         return None
@@ -71,6 +72,14 @@ class LivePageTables:
         with suppress(OSError), self._reader.process(self._processes[position].process.pid) as files:
             return _extend(files, table, self._uncounted)
         return None
+
+    def release(self, table: PageTable) -> None:
+        """Take a table back: its words may be overwritten by the next one that is read."""
+        self._spare = table.words
+
+    def _take_spare(self, count: int) -> Words | None:
+        spare, self._spare = self._spare, None
+        return spare if spare is not None and len(spare) == count else None
 
     def mapping_counts(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
         """Return how often each page frame is mapped in the whole system, or None without /proc/kpagecount."""
@@ -114,8 +123,8 @@ def _is_counted(smaps: bytes, name: bytes) -> bool:
     return bool(mappings[0].account.rss_bytes)
 
 
-def _read_words(files: ProcessFiles, runs: Runs) -> Words:
-    words = np.empty(sum(count for _, count in runs), np.uint64)
+def _read_words(files: ProcessFiles, runs: Runs, spare: Words | None = None) -> Words:
+    words = np.empty(sum(count for _, count in runs), np.uint64) if spare is None else spare
     files.read_words("pagemap", runs, memoryview(words.view(np.uint8)))  # type: ignore[arg-type]
     return words
 

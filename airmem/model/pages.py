@@ -50,6 +50,9 @@ class PageTables(Protocol):
     def complete(self, position: int, table: PageTable) -> PageTable | None:
         """Return a table of this process with what its own maps have beyond it, or None if they cannot be read."""
 
+    def release(self, table: PageTable) -> None:
+        """Take a table back: its words may be overwritten by the next one that is read."""
+
     def mapping_counts(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
         """Return how often each page frame is mapped in the whole system, or None without /proc/kpagecount.
 
