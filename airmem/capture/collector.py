@@ -40,8 +40,8 @@ COUNTED = "max min num number total count limit per batch input output new".spli
 VALUE_WORDS = "value string text plain base64 b64 default".split()
 NAMES = "password|passwd|passphrase|secret|token|api_?-?key|access_?-?key|private_?-?key|fernet_?-?key|alchemy_conn"
 VALUE = r"(\\?\"[^\"]*\"?|\\?'[^']*'?|[^\s\"',;&}]+)"
-HINTS = """pass|pwd|secret|token|key|auth|cred|cookie|jwt|eyj|dsn|conn|@|json|bearer|airflow_var_|ghp_|glpat-|xox|akia|\
-_pat_|-user|\0-u\0| -u """
+HINTS = """pass|pwd|secret|token|key|auth|cred|cookie|jwt|eyj|dsn|conn|@|json|bearer|basic|airflow_var_|ghp_|glpat-|\
+xox|akia|_pat_|-user|\0-u\0| -u """
 
 
 class Secrets:

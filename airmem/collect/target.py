@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from airmem.collect.access import explain_denial
 from airmem.collect.host import collect_container_id
 from airmem.collect.place import collect_identity, read_link
-from airmem.collect.processes import hidepid_level, read_process
+from airmem.collect.processes import collect_tree_processes, hidepid_level, read_process
 from airmem.errors import ProcessGone
 from airmem.kernel.python import parse_python_version
 from airmem.model.environment import READABLE, TargetFacts
@@ -32,6 +33,23 @@ def collect_target(reader: Source, pid: int) -> TargetFacts:
         raise ProcessGone(f"there is no process {pid}", "List what runs here with: airmem ps") from None
     except PermissionError:
         return _hidden(reader, pid)
+
+
+def collect_refused(reader: Source, root_pid: int) -> tuple[TargetFacts | None, int, int]:
+    """Return what the first descendant lets us see that refuses its memory, how many refuse, and how many there are.
+
+    A tree can be readable at its root and not below: Airflow's workers are not dumpable once they have run a task.
+    """
+    refused: list[int] = []
+    tree = collect_tree_processes(reader, root_pid)[1:]
+    for process in tree:
+        with suppress(OSError), reader.process(process.pid) as files:
+            if _try(files, "smaps_rollup", 0) in ("EACCES", "EPERM"):
+                refused.append(process.pid)
+    for pid in refused:
+        with suppress(ProcessGone):
+            return collect_target(reader, pid), len(refused), len(tree)
+    return None, 0, len(tree)
 
 
 def _collect(reader: Source, files: ProcessFiles, process: Process) -> TargetFacts:

@@ -10,7 +10,8 @@ from __future__ import annotations
 READ_BYTES = 1 << 16
 REDACTED = "[redacted]"
 HINTS = ("pass", "pwd", "secret", "token", "key", "auth", "cred", "cookie", "jwt", "eyj", "dsn", "conn", "@", "json",
-         "bearer", "airflow_var_", "ghp_", "glpat-", "xox", "akia", "_pat_", "\0-u\0", " -u ", "-user")  # fmt: skip
+         "basic", "bearer", "airflow_var_", "ghp_", "glpat-", "xox", "akia", "_pat_", "\0-u\0", " -u ",
+         "-user")  # fmt: skip
 """Every rule below needs one of these, in lower case; most command lines have none and are not looked at again."""
 
 SECRET_WORDS = frozenset(

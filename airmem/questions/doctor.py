@@ -6,15 +6,15 @@ from airmem.collect import clock
 from airmem.collect.environment import collect_environment
 from airmem.collect.host import collect_host
 from airmem.collect.source import open_source
-from airmem.collect.target import collect_target
+from airmem.collect.target import collect_refused, collect_target
 from airmem.errors import NotMeasurable
 from airmem.model.environment import DoctorReport
 from airmem.model.report import Head
-from airmem.rules.environment import check_abilities, check_target
+from airmem.rules.environment import check_abilities, check_target, limit_abilities
 
 
 def answer_doctor(root_pid: int | None = None) -> DoctorReport:
-    """Return what each command can measure here, of one process if it is named.
+    """Return what each command can measure here, of one process and its descendants if it is named.
 
     A process that refuses everything is an answer, not an error. Errors: ProcessGone; NotMeasurable when /proc does not
     even tell about airmem itself.
@@ -27,6 +27,10 @@ def answer_doctor(root_pid: int | None = None) -> DoctorReport:
         raise NotMeasurable(f"/proc does not tell about airmem itself: {problem}", "Mount /proc.") from problem
     target = None if root_pid is None else collect_target(source, root_pid)
     abilities = check_abilities(environment, target)
+    if root_pid is not None:
+        refused, count, of_count = collect_refused(source, root_pid)
+        if refused is not None:
+            abilities = limit_abilities(abilities, check_abilities(environment, refused), count, of_count)
     return DoctorReport(
         head=Head(
             command="doctor",

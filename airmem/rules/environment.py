@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.model.capability import DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE
@@ -51,6 +52,23 @@ def check_abilities(environment: Environment, target: TargetFacts | None) -> tup
         *(_ability(command, depth, None, judgement) for command, depth, judgement in commands),
         *(_ability(None, None, name, judgement) for name, judgement in capabilities),
     )
+
+
+def limit_abilities(
+    abilities: tuple[Ability, ...], below: tuple[Ability, ...], refused_count: int, descendant_count: int
+) -> tuple[Ability, ...]:
+    """Return what works for a process, as `partly` where some of its descendants refuse it.
+
+    `below` is what works for the first of those that refuse.
+    """
+    limited = []
+    for own, other in zip(abilities, below, strict=True):
+        if own.possible == "yes" and other.possible == "no":
+            cause = f"{refused_count} of {descendant_count} descendants refuse it: {other.cause}"
+            limited.append(replace(other, possible="partly", cause=cause))
+        else:
+            limited.append(own)
+    return tuple(limited)
 
 
 def check_target(target: TargetFacts | None, abilities: tuple[Ability, ...]) -> tuple[Finding, ...]:

@@ -138,6 +138,14 @@ def poor_tree(superuser: None, start: Start, private_python: list[str]) -> Any:
     return start("undumpable", 4096, python=[*POOR, *private_python])
 
 
+def test_doctor_looks_below_the_process_that_is_asked_for(poor_tree: Any, private_airmem: list[str]) -> None:
+    answer = ask("doctor", poor_tree.pid, command=[*POOR, *private_airmem])
+    rollup = next(one for one in answer["commands"] if (one["command"], one["depth"]) == ("pss", "rollup"))
+    assert (rollup["possible"], rollup["reason"]) == ("partly", "not_dumpable")
+    assert "descendants refuse it" in rollup["cause"]
+    assert rollup["line"]
+
+
 def test_root_reads_it_all(poor_tree: Any) -> None:
     answer = ask("pss", poor_tree.pid, "--depth", "rollup")
     assert all(row["pss_bytes"] for row in answer["processes"])
