@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from airmem.kernel.reader import KernelReader
-from airmem.kernel.source import Source
+
+if TYPE_CHECKING:
+    from airmem.kernel.source import Source
 
 __all__ = ["Source", "open_source"]
 

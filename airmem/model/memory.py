@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class MemoryAccount:
     """The bytes of one process, from smaps_rollup, smaps or status (Documentation/filesystems/proc.rst).
 

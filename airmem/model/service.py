@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ServiceRole:
     """A process's place: `service` (airflow), `component` (scheduler), `role` in it (parent, worker, log-server).
 
