@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from airmem.collect.source import Source
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airmem.collect.source import Source
 from airmem.errors import UsageProblem
 
 __all__ = ["Source", "open_from", "open_only"]
