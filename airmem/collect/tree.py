@@ -32,9 +32,6 @@ DEPTHS = ("auto", "status", "rollup", "mappings", "pages")
 AUTO_PAGES_BYTES = 64 * GIB
 """Up to this much summed RSS `auto` reads page tables: about a second of CPU."""
 
-STALL_BYTES = 8 * GIB
-"""A process above this size is held up by a read: mmap and munmap wait some 0.2 s (27 ms for each GB, measured)."""
-
 ALONE = 16
 """Trees up to this size are read in one thread: starting threads would cost more than it saves."""
 
