@@ -191,8 +191,8 @@ def _totals(report: PssReport) -> list[tuple[str, str, str]]:
     tree = report.tree
     least = ">= " if tree.is_lower_bound else ""
     lines = [
-        ("Sum of PSS", least + format_bytes(tree.pss_sum_bytes), "what the tree takes: shared pages divided"),
-        ("Sum of USS", least + format_bytes(tree.uss_sum_bytes), "pages that one process alone maps"),
+        ("Sum of PSS", _at_least(least, tree.pss_sum_bytes), "what the tree takes: shared pages divided"),
+        ("Sum of USS", _at_least(least, tree.uss_sum_bytes), "pages that one process alone maps"),
     ]
     if tree.distinct_bytes is not None:
         lines.append(("Distinct pages", least + format_bytes(tree.distinct_bytes), "each page of the tree once"))
@@ -213,8 +213,13 @@ def _totals(report: PssReport) -> list[tuple[str, str, str]]:
     if tree.rss_sum_bytes is not None and tree.pss_sum_bytes and not tree.is_lower_bound:
         ratio = f"{format_ratio(tree.rss_sum_bytes / tree.pss_sum_bytes)} the PSS: "
     seen = least if any(gap.fact in ("process", "rss_bytes") for gap in report.gaps) else ""
-    lines.append(("Sum of RSS", seen + format_bytes(tree.rss_sum_bytes), f"{ratio}do not add up what top shows"))
+    lines.append(("Sum of RSS", _at_least(seen, tree.rss_sum_bytes), f"{ratio}do not add up what top shows"))
     return lines + _cgroup_lines(report.cgroup)
+
+
+def _at_least(sign: str, size_bytes: int | None) -> str:
+    """Return a sum, marked where it is a lower bound; an unknown one is just unknown."""
+    return format_bytes(size_bytes) if size_bytes is None else sign + format_bytes(size_bytes)
 
 
 def _cgroup_lines(cgroup: CgroupMemory | None) -> list[tuple[str, str, str]]:
