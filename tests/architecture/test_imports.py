@@ -32,7 +32,9 @@ ONLY_IN = {
     "textual": ("airmem.tui",),
     "subprocess": ("airmem.probes.runner", "airmem.demo"),
     "psutil": ("airmem.collect",),
-    "time": ("airmem.collect", "airmem.demo", "airmem.capture.collector"),
+    "time": ("airmem.collect", "airmem.probes", "airmem.demo", "airmem.capture.collector"),
+    "jinja2": ("airmem.render.as_html",),
+    "memray": ("airmem.probes",),
     "click": ("airmem.commands", "airmem.cli"),
 }
 """Module of somebody else -> the places that may import it."""
@@ -40,7 +42,7 @@ ONLY_IN = {
 BY_NAME = ("airmem.cli", "airmem.services.detect")
 """These import modules whose names they make up: commands and detectors, by file."""
 
-HEAVY = words("numpy rich psutil memray textual sqlite3 asyncio http urllib email subprocess")
+HEAVY = words("numpy rich psutil memray jinja2 textual sqlite3 asyncio http urllib email subprocess")
 
 
 def violations_of_table(modules: Iterable[Module]) -> list[str]:
