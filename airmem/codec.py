@@ -263,11 +263,13 @@ def decode_pss(document: Json) -> tuple[float, str, tuple[ProcessRow, ...]]:
 
 
 def _decode_row(row: Json) -> ProcessRow:
+    from dataclasses import fields  # noqa: PLC0415
+
     from airmem.model.memory import MemoryAccount  # noqa: PLC0415
     from airmem.model.process import Process  # noqa: PLC0415
     from airmem.model.report import ProcessRow  # noqa: PLC0415
 
-    sizes = {name: row.get(name) for name in MemoryAccount.__slots__}
+    sizes = {name: row.get(name) for name in (field.name for field in fields(MemoryAccount))}
     for name, value in sizes.items():
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
             raise ValueError(f"{name} is not a number of bytes")

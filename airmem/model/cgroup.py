@@ -1,14 +1,11 @@
-"""The memory control group of a process: its limit and what is charged to it.
-
-Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
-"""
+"""The memory control group of a process: its limit and what is charged to it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from airmem.model.noun import noun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class CgroupMemory:
     """Bytes charged to a control group and all below it (cgroup-v2.rst, cgroup-v1/memory.rst). None is unknown.
 

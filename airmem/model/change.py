@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from airmem.model.noun import noun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class RoleSize:
     """The processes of one role in one answer: how many, and their sums in bytes over those that could be read."""
 
@@ -16,7 +16,7 @@ class RoleSize:
     unread_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class RoleChange:
     """One role before and after; None where the role was not there."""
 
@@ -26,7 +26,7 @@ class RoleChange:
     after: RoleSize | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class TreeChange:
     """A tree against an earlier answer, matched by role since pids change when a service restarts."""
 

@@ -1,18 +1,16 @@
-"""Several captures together.
-
-Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
-"""
+"""Several captures together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     from airmem.model.report import PssReport
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class CombinedTotals:
     """Sums over several captures, in bytes, each process counted once; None is unknown.
 
@@ -30,7 +28,7 @@ class CombinedTotals:
     is_lower_bound: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class CombinedReport:
     """The answers of several captures, by the names of their files, and the sums over all."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from airmem.model.noun import noun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class Credentials:
     """Who a process is and how it was made readable, from /proc/PID/status and the owner of /proc/PID.
 

@@ -1,13 +1,10 @@
-"""What a place allows to measure.
-
-Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
-"""
+"""What a place allows to measure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airmem.model.noun import noun
 from airmem.model.remedy import Remedy
 
 if TYPE_CHECKING:
@@ -20,7 +17,7 @@ NO_REMEDY = Remedy(advice="")
 READABLE = "ok"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Identity:
     """Who a process is and what it may, from /proc/PID/status and the owner of /proc/PID.
 
@@ -53,7 +50,7 @@ class Identity:
         return None if self.user_id == 0 else self.owner_uid == self.user_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Place:
     """Where airmem runs: what it takes to choose a remedy.
 
@@ -75,7 +72,7 @@ class Place:
     identity: Identity
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class KernelFeatures:
     """What this kernel has, each one tried; None where it could not be tried.
 
@@ -95,7 +92,7 @@ class KernelFeatures:
     has_children: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Program:
     """A program or package that commands make use of; `path` and `version` are empty when it is not there."""
 
@@ -109,7 +106,7 @@ class Program:
         return bool(self.path or self.version)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Environment:
     """All that was probed about this place; `cgroup_version` is None when no group counts memory."""
 
@@ -124,7 +121,7 @@ class Environment:
         return next(one for one in self.programs if one.name == name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class TargetFacts:
     """What a process lets us see. `identity` and `process` are None when /proc hides it.
 
@@ -150,7 +147,7 @@ class TargetFacts:
         return self.files.get(name) == READABLE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Ability:
     """Whether a command, at a depth, works here; or something that a later command needs (`capability`).
 
@@ -166,7 +163,7 @@ class Ability:
     remedy: Remedy = NO_REMEDY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class DoctorReport:
     """The answer to "what can I measure here?"; `target` is None when nobody asked for a process."""
 

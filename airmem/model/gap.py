@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from airmem.model.noun import noun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class Gap:
     """A fact that is missing: which, of whom (None: of the whole tree), the true cause, and a remedy.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from airmem.model.noun import noun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class WorkerRange:
     """What one worker maps in a parent's range, in bytes: still shared with somebody, or its own."""
 
@@ -17,7 +17,7 @@ class WorkerRange:
     private_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class LinedUpMapping:
     """A range of the root's addresses, with what it and each forked worker hold there.
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     from airmem.model.memory import MemoryAccount
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class Mapping:
     """One line of /proc/PID/smaps: a range of addresses with one origin, and its account.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from airmem.model.noun import noun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@noun
 class MemoryAccount:
     """The bytes of one process, from smaps_rollup, smaps or status (Documentation/filesystems/proc.rst).
 

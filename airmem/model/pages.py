@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,7 @@ EXCLUSIVE = 1 << 56
 FRAME_MASK = (1 << 55) - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class PageTable:
     """The page table of one process over runs of pages, as /proc/PID/pagemap words (admin-guide/mm/pagemap.rst).
 

@@ -1,11 +1,10 @@
-"""A process as the kernel names it.
-
-Compared and printed by nobody: a generated __eq__ and __repr__ would cost start-up time.
-"""
+"""A process as the kernel names it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from airmem.model.noun import noun
 
 KERNEL_THREAD = 0x00200000
 FORKED_WITHOUT_EXEC = 0x00000040
@@ -13,7 +12,7 @@ UNTOLD = "?"
 """The state of a process of which only memory is known, from another tool's output: no parent and no start."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Process:
     """One process, from /proc/PID/stat and /proc/PID/cmdline (proc(5)).
 

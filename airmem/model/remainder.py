@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from airmem.model.noun import noun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class CgroupRemainder:
     """What a control group holds beyond the tree's readable processes, to bound the unreadable ones.
 

@@ -1,12 +1,10 @@
-"""Answers: facts, numbers and findings for one question.
-
-Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
-"""
+"""Answers: facts, numbers and findings for one question."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     from airmem.model.cgroup import CgroupMemory
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from airmem.model.snapshot import Host
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Head:
     """What every answer begins with."""
 
@@ -30,7 +28,7 @@ class Head:
     host: Host
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ProcessRow:
     """One process of a tree: its place, its account and with whom it shares.
 
@@ -47,7 +45,7 @@ class ProcessRow:
     user_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class TreeTotals:
     """What may be summed over a tree, in bytes; None is unknown.
 
@@ -69,7 +67,7 @@ class TreeTotals:
     is_lower_bound: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class PssReport:
     """The answer to "whose memory is it?".
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from airmem.model.noun import noun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@noun
 class ServiceRole:
     """A process's place: `service` (airflow), `component` (scheduler), `role` in it (parent, worker, log-server).
 

@@ -1,12 +1,10 @@
-"""The answer to "what runs here?".
-
-Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
-"""
+"""The answer to "what runs here?"."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     from airmem.model.finding import Finding
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
     from airmem.model.report import Head
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ServiceRow:
     """One process of a service, or with `--all` of another Python program: then `service` and `component` are None.
 
@@ -37,7 +35,7 @@ class ServiceRow:
     container_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class PsReport:
     """The answer to "what runs here?": trees one after the other, parents before their children."""
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     from airmem.model.memory import MemoryAccount
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class Sharing:
     """With whom a process shares its resident bytes that are not its own.
 
@@ -22,7 +23,7 @@ class Sharing:
     outside_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class TreeSharing:
     """The sharing of each process of a tree, in its order, and the tree's pages counted once.
 

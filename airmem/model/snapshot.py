@@ -1,12 +1,10 @@
-"""Facts of a tree of processes at one time.
-
-Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
-"""
+"""Facts of a tree of processes at one time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     from airmem.model.cgroup import CgroupMemory
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from airmem.model.remainder import CgroupRemainder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Host:
     """The place where something was measured; what is unknown is empty."""
 
@@ -29,7 +27,7 @@ class Host:
     container_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ProcessSnapshot:
     """What was read of one process. `depth` is status, rollup, mappings or pages; `none` if nothing could be read.
 
@@ -43,7 +41,7 @@ class ProcessSnapshot:
     user_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class TreeSnapshot:
     """A process and its descendants: parents before children, children of one parent together."""
 

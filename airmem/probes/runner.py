@@ -16,11 +16,11 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from airmem.errors import NotMeasurable
+from airmem.model.noun import noun
 
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that a process gets when the thread that made it ends."""
@@ -33,7 +33,7 @@ class ProgramMissing(NotMeasurable):
     """A program that is not there, or that may not be executed (exit status 5)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class Completed:
     """What a program left.
 

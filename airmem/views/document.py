@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from airmem.model.noun import noun
 
 Cell: TypeAlias = "int | float | str | None"
 """A raw value: renderers format it by the kind of its column, and show None as unknown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class Column:
     """One number, described once for all formats.
 
@@ -23,7 +24,7 @@ class Column:
     meaning: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class Row:
     """The cells of one line; `indent` is its depth in a tree, `style` empty, strong, faint or alarm."""
 
@@ -32,7 +33,7 @@ class Row:
     style: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class Table:
     """Rows under columns. `name` is what CSV and tests call it; `caption` stands above it."""
 
@@ -42,14 +43,14 @@ class Table:
     caption: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class Facts:
     """Lines of name, value and a remark."""
 
     lines: tuple[tuple[str, str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class Paragraph:
     """Prose; `hang` indents all lines but the first. One that `is_whole` is never wrapped: a line to copy."""
 
@@ -62,7 +63,7 @@ class Paragraph:
 Block: TypeAlias = "Table | Facts | Paragraph"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class Document:
     """Blocks from top to bottom."""
 

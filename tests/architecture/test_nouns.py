@@ -9,7 +9,6 @@ import pytest
 
 from tests.architecture.house import HOUSE, Module, parse
 
-FROZEN = ("frozen", "slots", "kw_only")
 UNITS = ("_bytes", "_pages", "_seconds", "_ticks", "_ratio", "_count", "_pid", "_uid", "_gid", "_id", "_address",
          "_mode", "_capabilities")  # fmt: skip
 UNITLESS = {
@@ -25,16 +24,12 @@ UNITLESS = {
 
 
 def soft_nouns(modules: Iterable[Module]) -> list[str]:
-    """A noun can be changed, grows attributes, or takes its fields by position."""
-    found = []
-    for module, node in _classes(modules):
-        options = _dataclass_options(node)
-        if options is None:
-            if not _is_protocol(node):
-                found.append(f"{module.place(node)}: {node.name} is neither a dataclass nor a protocol")
-        else:
-            found += [f"{module.place(node)}: {node.name} is not {name}" for name in FROZEN if name not in options]
-    return found
+    """A class of the model is neither a noun nor a protocol: it could be changed, or grow attributes."""
+    return [
+        f"{module.place(node)}: {node.name}"
+        for module, node in _classes(modules)
+        if not _is_noun(node) and not _is_protocol(node)
+    ]
 
 
 def unitless_numbers(modules: Iterable[Module]) -> list[str]:
@@ -58,13 +53,8 @@ def _classes(modules: Iterable[Module]) -> Iterator[tuple[Module, ast.ClassDef]]
                     yield module, node
 
 
-def _dataclass_options(node: ast.ClassDef) -> set[str] | None:
-    for decorator in node.decorator_list:
-        name = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if ast.unparse(name).endswith("dataclass"):
-            keywords = decorator.keywords if isinstance(decorator, ast.Call) else []
-            return {word.arg or "" for word in keywords if ast.unparse(word.value) == "True"}
-    return None
+def _is_noun(node: ast.ClassDef) -> bool:
+    return [ast.unparse(decorator) for decorator in node.decorator_list] == ["noun"]
 
 
 def _is_protocol(node: ast.ClassDef) -> bool:
@@ -77,7 +67,7 @@ def _is_number(annotation: ast.expr) -> bool:
 
 
 CHECKS = [soft_nouns, unitless_numbers]
-NOUN = "@dataclass(frozen=True, slots=True, kw_only=True)\nclass A:\n    "
+NOUN = "@noun\nclass A:\n    "
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -89,8 +79,7 @@ def test_the_house_keeps_the_rule(check):
     ("check", "text"),
     [
         (soft_nouns, "class A:\n    rss_bytes: int"),
-        (soft_nouns, "@dataclass(frozen=True, slots=True)\nclass A:\n    rss_bytes: int"),
-        (soft_nouns, "@dataclasses.dataclass(frozen=False, slots=True, kw_only=True)\nclass A:\n    rss_bytes: int"),
+        (soft_nouns, "@dataclass(frozen=True, slots=True, kw_only=True)\nclass A:\n    rss_bytes: int"),
         (unitless_numbers, NOUN + "rss: int"),
         (unitless_numbers, NOUN + "swap_kb: int | None = None"),
         (unitless_numbers, NOUN + "duration: float"),
