@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import BinaryIO
 
+    from airmem.kernel.source import OpenMemory
     from airmem.model.snapshot import TreeSnapshot
 
 NOT_CAPTURED = "not in this capture"
@@ -248,6 +249,10 @@ class CapturedProcess:
     def read_words(self, name: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
         """Fill `target` with the 8-byte words of each run (first page, count); 0 where nothing was captured."""
         _fill(target, runs, self._facts.runs, memoryview(self._reader.read(self._folder + name)))
+
+    def memory(self) -> OpenMemory:
+        """Refuse: the capture was made without contents of memory."""
+        raise OSError(errno.ENODATA, NOT_CAPTURED, self._folder + "mem")
 
 
 def _fill(

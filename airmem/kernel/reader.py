@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from airmem.kernel.mem import ProcessMemory
     from airmem.model.gap import Gap
     from airmem.model.snapshot import TreeSnapshot
 
@@ -184,6 +185,12 @@ class OpenProcess:
         Where the file ends early, as pagemap does at the end of user space, the words are 0.
         """
         _fill_runs(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder), runs, target)
+
+    def memory(self) -> ProcessMemory:
+        """Open the contents of the process's memory, only to read; whoever asked closes it."""
+        from airmem.kernel.mem import ProcessMemory  # noqa: PLC0415  # most commands never look at contents
+
+        return ProcessMemory(os.open("mem", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder))
 
 
 def _fill_runs(file: int, runs: Sequence[tuple[int, int]], target: memoryview) -> None:

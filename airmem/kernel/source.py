@@ -114,3 +114,25 @@ class ProcessFiles(Protocol):
 
         Where the file ends early, as pagemap does at the end of user space, the words are 0.
         """
+
+    def memory(self) -> OpenMemory:
+        """Open the contents of the process's memory, only to read; whoever asked closes it.
+
+        Errors: PermissionError as the kernel gives it; ENODATA from a capture made without contents.
+        """
+
+
+class OpenMemory(Protocol):
+    """The contents of one process's memory, which stay those of the program that ran when they were opened."""
+
+    def read(self, address_bytes: int, size_bytes: int) -> bytes | None:
+        """Return the bytes at an address, empty where nothing can be read; None when the memory is gone."""
+
+    def fill(self, runs: Sequence[tuple[int, int]], target: memoryview) -> list[int] | None:
+        """Read runs of pages (first page number, count), one after the other, into `target`.
+
+        Returns the numbers of those pages that could not be read, 0 in `target`; None when the memory is gone.
+        """
+
+    def close(self) -> None:
+        """Let go of it."""

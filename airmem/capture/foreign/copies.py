@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from airmem.kernel.source import OpenMemory
     from airmem.model.gap import Gap
     from airmem.model.snapshot import TreeSnapshot
 
@@ -206,6 +207,10 @@ class CopiedProcess:
     def read_words(self, name: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
         """Raise ENODATA."""
         self._reader.read_words(self._folder + name, runs, target)
+
+    def memory(self) -> OpenMemory:
+        """Raise ENODATA: a copy of /proc has no contents of memory."""
+        raise OSError(errno.ENODATA, NOT_COPIED, self._folder + "mem")
 
 
 def is_pid(name: str) -> bool:

@@ -1,0 +1,224 @@
+"""Heads of the garbage collector: which objects it tracks.
+
+PyGC_Head (next, prev) lies before each object whose type has HAVE_GC. Tracked objects form a doubly linked list, so an
+object is tracked exactly when the neighbors of its head point back at it; a head that is merely not zero may be left
+over. Sources: Include/internal/pycore_gc.h, Python/gc.c.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from airmem.cpython.layout import COUNT_LIMIT, GC_HEAD_BYTES, GC_POINTER_MASK, SLOT_BYTES, TYPE_OFFSET, WORD_BYTES
+from airmem.cpython.learn import TypeLearner, slot_addresses
+from airmem.cpython.types import Flags, TypeTable, Words
+from airmem.model.contents import Memory, PageBlock, ProcessKey
+from airmem.units import PAGE_BYTES
+
+Word = TypeVar("Word", np.uint64, np.int32)
+SLOTS_PER_PAGE = PAGE_BYTES // SLOT_BYTES
+POINTER_MASK = np.uint64(GC_POINTER_MASK)
+STEP = 1 << 16
+"""So many heads are looked up at once, to stay small."""
+
+LONGEST_WALK = 1 << 20
+"""Steps along one list through objects that no page block showed; beyond it the list is not one."""
+
+OUTSIDE = -1
+"""In place of the position of a neighbor that is not among the heads."""
+
+WALKED = -1
+"""In place of the type number of a head that was found by walking."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Heads:
+    """The heads of all live objects of types with HAVE_GC of one process, by address ascending.
+
+    `addresses` (n,) uint64 of the heads (the object lies 16 bytes on), `next` and `previous` (n,) uint64 without their
+    flags, `numbers` (n,) int32 of their types in the TypeTable; WALKED for those that complete_heads added.
+    """
+
+    addresses: Words
+    next: Words
+    previous: Words
+    numbers: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.addresses)
+
+    def select(self, which: Flags) -> Heads:
+        """Return some of them."""
+        return Heads(
+            addresses=self.addresses[which],
+            next=self.next[which],
+            previous=self.previous[which],
+            numbers=self.numbers[which],
+        )
+
+
+class HeadList:
+    """Collects heads while a process's pages go by, ascending; keeps nothing else of them."""
+
+    def __init__(self, table: TypeTable) -> None:
+        self._table = table
+        self._addresses: list[Words] = []
+        self._next: list[Words] = []
+        self._previous: list[Words] = []
+        self._numbers: list[npt.NDArray[np.int32]] = []
+        self._last_page = -1
+        self._last_words = np.zeros(2, np.uint64)
+
+    def add(self, block: PageBlock, slots: npt.NDArray[np.int64], numbers: npt.NDArray[np.int32]) -> None:
+        """Take the heads of the objects that scan_objects found in a block.
+
+        A head lies before its object, for the first slot of a page on the page before: in this block, at the end of
+        the one before, or where nobody looks (then complete_heads finds it).
+        """
+        is_gc = self._table.is_gc.take(numbers)
+        slots, numbers = slots[is_gc], numbers[is_gc]
+        page = slots // SLOTS_PER_PAGE
+        is_first = slots % SLOTS_PER_PAGE == 0
+        if is_first.any():
+            is_apart = np.ones(len(block.pages), np.bool_)
+            is_apart[1:] = np.diff(block.pages) != 1
+            keep = ~(is_first & is_apart[page])
+            if is_first[0] and slots[0] == 0 and block.pages[0] == self._last_page + 1:
+                head = np.array([int(block.pages[0]) * PAGE_BYTES - GC_HEAD_BYTES], np.uint64)
+                self._keep(head, self._last_words[:1].copy(), self._last_words[1:].copy(), numbers[:1])
+            slots, numbers = slots[keep], numbers[keep]
+        addresses = slot_addresses(block.pages, slots).astype(np.uint64) - np.uint64(GC_HEAD_BYTES)
+        self._keep(addresses, block.words.take(2 * slots - 2), block.words.take(2 * slots - 1), numbers)
+        self._last_page = int(block.pages[-1])
+        self._last_words = block.words[-2:].copy()
+
+    def finish(self) -> Heads:
+        """Return all heads; the list is empty afterwards."""
+        return Heads(
+            addresses=_join(self._addresses, np.uint64),
+            next=_join(self._next, np.uint64),
+            previous=_join(self._previous, np.uint64),
+            numbers=_join(self._numbers, np.int32),
+        )
+
+    def _keep(self, addresses: Words, following: Words, previous: Words, numbers: npt.NDArray[np.int32]) -> None:
+        self._addresses.append(addresses)
+        self._next.append(following & POINTER_MASK)
+        self._previous.append(previous & POINTER_MASK)
+        self._numbers.append(numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Links:
+    """What check_lists found of each head: `is_tracked` (n,) bool; `next_at` (n,) int32: the position of the next head
+    of its list, OUTSIDE where that is not among the heads (a sentinel, or an object that nobody saw)."""
+
+    is_tracked: Flags
+    next_at: npt.NDArray[np.int32]
+
+
+def check_lists(heads: Heads) -> Links:
+    """Return which heads are tracked: one of their two neighbors is a head too and points back."""
+    count = len(heads)
+    is_tracked = np.zeros(count, np.bool_)
+    next_at = np.full(count, OUTSIDE, np.int32)
+    for first in range(0, count, STEP):
+        part = slice(first, first + STEP)
+        own = heads.addresses[part]
+        at, is_there = look_up(heads.addresses, heads.next[part])
+        back = is_there & (heads.previous.take(at) == own)
+        before, was_there = look_up(heads.addresses, heads.previous[part])
+        back |= was_there & (heads.next.take(before) == own)
+        is_tracked[part] = back
+        next_at[part] = np.where(is_there, at, OUTSIDE)
+    return Links(is_tracked=is_tracked, next_at=next_at)
+
+
+def look_up(addresses: Words, wanted: Words) -> tuple[npt.NDArray[np.int64], Flags]:
+    """Return where each wanted address stands among ascending ones, and whether it does; 0 where it does not."""
+    if not len(addresses):
+        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
+    at = np.searchsorted(addresses, wanted)
+    np.minimum(at, len(addresses) - 1, out=at)
+    is_there = addresses.take(at) == wanted
+    return np.where(is_there, at, 0), is_there
+
+
+def complete_heads(memory: Memory, key: ProcessKey, learner: TypeLearner, heads: Heads, links: Links) -> Heads:
+    """Return the heads with those objects that the lists lead to and no block showed.
+
+    Where a list leaves the known heads, the object there is read and followed, until the list is back among them or at
+    its sentinel in the interpreter's state. Objects of types that lie in no page read (static ones that were never
+    written) come in here; without them one missing link would hide a whole list. The learner may know more types
+    afterwards. Returns `heads` itself when nothing is missing.
+    """
+    walker = _Walker(memory, key, learner, heads)
+    ends = heads.next[links.is_tracked & (links.next_at == OUTSIDE)]
+    starts = heads.previous[links.is_tracked & ~look_up(heads.addresses, heads.previous)[1]]
+    for address in np.unique(ends).tolist():
+        walker.follow(address, 0)
+    for address in np.unique(starts).tolist():
+        walker.follow(address, 1)
+    if not walker.found:
+        return heads
+    added = sorted(walker.found.items())
+    addresses = np.concatenate([heads.addresses, np.array([one for one, _ in added], np.uint64)])
+    order = np.argsort(addresses, kind="stable")
+    following = np.concatenate([heads.next, np.array([pair[0] for _, pair in added], np.uint64)])
+    previous = np.concatenate([heads.previous, np.array([pair[1] for _, pair in added], np.uint64)])
+    numbers = np.concatenate([heads.numbers, np.full(len(added), WALKED, np.int32)])
+    return Heads(addresses=addresses[order], next=following[order], previous=previous[order], numbers=numbers[order])
+
+
+class _Walker:
+    """Follows lists through objects that are not among the heads."""
+
+    def __init__(self, memory: Memory, key: ProcessKey, learner: TypeLearner, heads: Heads) -> None:
+        self._memory = memory
+        self._key = key
+        self._learner = learner
+        self._heads = heads
+        self.found: dict[int, tuple[int, int]] = {}
+        """Head address -> (next, prev)."""
+
+        self._no_objects: set[int] = set()
+
+    def follow(self, address: int, direction: int) -> None:
+        """Follow next (0) or prev (1) pointers from an address that is no known head."""
+        for _ in range(LONGEST_WALK):
+            if not address or address in self.found or address in self._no_objects or self._is_known(address):
+                return
+            links = self._read(address)
+            if links is None:
+                self._no_objects.add(address)
+                return
+            self.found[address] = links
+            address = links[direction]
+
+    def _is_known(self, address: int) -> bool:
+        at = int(np.searchsorted(self._heads.addresses, np.uint64(address)))
+        return at < len(self._heads) and int(self._heads.addresses[at]) == address
+
+    def _read(self, address: int) -> tuple[int, int] | None:
+        """Return the links of the head at an address, None if no live object of a type with HAVE_GC follows it."""
+        raw = self._memory.read(self._key, address, GC_HEAD_BYTES + SLOT_BYTES)
+        if len(raw) < GC_HEAD_BYTES + SLOT_BYTES:
+            return None
+        following, previous, count, kind = (
+            int.from_bytes(raw[at : at + WORD_BYTES], "little") for at in range(0, len(raw), TYPE_OFFSET)
+        )
+        one = self._learner.get(kind)
+        if one is None or not one.is_gc or not count & (COUNT_LIMIT - 1):
+            return None
+        return following & GC_POINTER_MASK, previous & GC_POINTER_MASK
+
+
+def _join(parts: list[npt.NDArray[Word]], kind: type[Word]) -> npt.NDArray[Word]:
+    """Return parts as one array, and forget them."""
+    whole = np.concatenate(parts) if parts else np.empty(0, kind)
+    parts.clear()
+    return whole

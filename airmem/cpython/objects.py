@@ -1,0 +1,40 @@
+"""Live objects in a block of pages."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from airmem.cpython.layout import COUNT_FLAGS, COUNT_LIMIT, SLOT_BYTES
+from airmem.cpython.types import TypeTable, Words
+
+Slots: TypeAlias = "npt.NDArray[np.int64]"
+"""Positions of 16-byte slots in a block of pages, ascending: slot s begins with word 2 * s."""
+
+ONE = np.uint64(1)
+MOST = np.uint64(COUNT_LIMIT - 1)
+NOT_FLAGS = np.uint64(~COUNT_FLAGS & (1 << 64) - 1)
+
+
+def scan_objects(table: TypeTable, words: Words) -> tuple[Slots, npt.NDArray[np.int32]]:
+    """Return the slots of a block that hold live objects, and the number of each one's type.
+
+    A live object has a reference count from 1 to 2**32 - 1, then a pointer to its type. A freed one has count 0, or a
+    pointer of a free list in its place. A tuple's size followed by a type as its first item looks the same, so a slot
+    right after an object that is longer than a slot is none.
+    """
+    counts = words[0::2]
+    if table.has_count_flags:
+        counts = counts & NOT_FLAGS
+    slots = np.flatnonzero(counts - ONE < MOST)
+    is_object, numbers = table.find(words.take(slots * 2 + 1))
+    slots, numbers = slots[is_object], numbers[is_object]
+    if len(slots) > 1:
+        is_inside = np.zeros(len(slots), np.bool_)
+        is_long = table.basicsize_bytes.take(numbers[:-1]) > SLOT_BYTES
+        is_inside[1:] = (np.diff(slots) == 1) & is_long
+        if is_inside.any():
+            slots, numbers = slots[~is_inside], numbers[~is_inside]
+    return slots, numbers
