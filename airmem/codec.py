@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airmem.model.cgroup import CgroupMemory
     from airmem.model.change import RoleChange, TreeChange
     from airmem.model.combined import CombinedReport
+    from airmem.model.cow import CollectorState, CowMapping, CowReport, CowWorker
     from airmem.model.environment import Ability, DoctorReport, Environment, Identity, TargetFacts
     from airmem.model.lineup import LinedUpMapping
     from airmem.model.report import Head, ProcessRow, PssReport
@@ -67,7 +68,7 @@ def encode_combined(report: CombinedReport) -> Json:
     }
 
 
-def encode_report(report: PssReport | PsReport | DoctorReport | CombinedReport) -> Json:
+def encode_report(report: PssReport | PsReport | DoctorReport | CombinedReport | CowReport) -> Json:
     """Return the document of any answer, by its command."""
     if not hasattr(report, "head"):
         return encode_combined(report)
@@ -75,8 +76,53 @@ def encode_report(report: PssReport | PsReport | DoctorReport | CombinedReport) 
         "ps": encode_ps,
         "pss": encode_pss,
         "doctor": encode_doctor,
+        "cow": encode_cow,
     }
     return encoders[report.head.command](report)
+
+
+def encode_cow(report: CowReport) -> Json:
+    """Return the document of `airmem cow` (docs/schema/cow.json)."""
+    return {
+        **encode_head(report.head),
+        "root_pid": report.root_pid,
+        "component": report.component,
+        "collector": _encode_nested(report.collector),
+        "workers": [_encode_cow_worker(one) for one in report.workers],
+        "forecast": fields_of(report.forecast),
+        "coverage": None if report.coverage is None else fields_of(report.coverage),
+        "remedies": [fields_of(one) for one in report.remedies],
+        "gaps": [fields_of(gap) for gap in report.gaps],
+        "findings": [fields_of(finding) for finding in report.findings],
+    }
+
+
+def _encode_cow_worker(worker: CowWorker) -> Json:
+    fields = {name: value for name, value in fields_of(worker).items() if name not in ("process", "runs")}
+    process = worker.process
+    return {
+        "pid": process.pid,
+        "parent_pid": process.parent_pid,
+        "start_ticks": process.start_ticks,
+        "title": process.title,
+        **fields,
+        "causes": None if worker.causes is None else fields_of(worker.causes),
+        "data": None if worker.data is None else fields_of(worker.data),
+        "types": [fields_of(one) for one in worker.types],
+        "collector": _encode_nested(worker.collector),
+        "mappings": [_encode_cow_mapping(one) for one in worker.mappings],
+    }
+
+
+def _encode_nested(collector: CollectorState | None) -> Json | None:
+    if collector is None:
+        return None
+    return {**fields_of(collector), "generations": [fields_of(one) for one in collector.generations]}
+
+
+def _encode_cow_mapping(mapping: CowMapping) -> Json:
+    start, end = f"{mapping.start_address:#x}", f"{mapping.end_address:#x}"
+    return {**fields_of(mapping), "start_address": start, "end_address": end}
 
 
 def encode_ps(report: PsReport) -> Json:

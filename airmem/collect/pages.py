@@ -83,25 +83,25 @@ class LivePageTables:
 
     def mapping_counts(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
         """Return how often each page frame is mapped in the whole system, or None without /proc/kpagecount."""
-        counts = np.zeros(len(frames), np.int64)
-        stretches = _close_runs(frames)
         with suppress(OSError):
-            for batch in range(0, len(stretches), COUNT_BATCH):
-                self._read_counts(frames, counts, stretches[batch : batch + COUNT_BATCH])
-            return counts
+            return read_by_frame(self._reader, "/proc/kpagecount", frames).astype(np.int64)
         return None
 
-    def _read_counts(
-        self, frames: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], stretches: list[tuple[int, int]]
-    ) -> None:
-        """Fill in the counts of some stretches (begin, end) of frames."""
-        runs = [(int(frames[begin]), int(frames[end - 1] - frames[begin]) + 1) for begin, end in stretches]
+
+def read_by_frame(reader: Source, path: str, frames: npt.NDArray[np.int64]) -> Words:
+    """Return the word of each frame (ascending) in a file with a word for each page frame. Errors: OSError."""
+    found = np.zeros(len(frames), np.uint64)
+    stretches = _close_runs(frames)
+    for batch in range(0, len(stretches), COUNT_BATCH):
+        part = stretches[batch : batch + COUNT_BATCH]
+        runs = [(int(frames[begin]), int(frames[end - 1] - frames[begin]) + 1) for begin, end in part]
         words = np.zeros(sum(count for _, count in runs), np.uint64)
-        self._reader.read_words("/proc/kpagecount", runs, memoryview(words.view(np.uint8)))  # type: ignore[arg-type]
+        reader.read_words(path, runs, memoryview(words.view(np.uint8)))  # type: ignore[arg-type]
         offset = 0
-        for (begin, end), (first, count) in zip(stretches, runs, strict=True):
-            counts[begin:end] = words[offset + frames[begin:end] - first]
+        for (begin, end), (first, count) in zip(part, runs, strict=True):
+            found[begin:end] = words[offset + frames[begin:end] - first]
             offset += count
+    return found
 
 
 def find_uncounted(reader: Source) -> tuple[bytes, ...]:

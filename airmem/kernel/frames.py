@@ -51,6 +51,16 @@ def find_zero_frames(source: Source) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
+def find_fresh_frame(source: Source) -> int:
+    """Return the page frame of memory that airmem itself has just written, 0 where the number is hidden.
+
+    Errors: OSError.
+    """
+    marker = object()
+    with source.process(int(source.link("/proc/self"))) as files:
+        return _frame_at(files, id(marker))
+
+
 def _new_area(files: ProcessFiles, before: set[tuple[int, int, bool]]) -> int:
     """Return where the area was mapped; a read-only one has no like among its neighbors to be merged with."""
     for start, end, is_counted in parse_maps_ranges(files.read("maps")):

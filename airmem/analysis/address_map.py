@@ -1,0 +1,55 @@
+"""The pages of one process as runs and by mapping: where in its address space what was copied lies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, NEW, SHARED, SWAPPED
+from airmem.model.cow import CowMapping, PageRuns
+from airmem.units import PAGE_BYTES
+
+if TYPE_CHECKING:
+    from airmem.analysis.writers import Member
+
+STATE_COUNT = SWAPPED + 1
+
+
+def find_runs(member: Member, causes: npt.NDArray[np.uint8]) -> PageRuns:
+    """Return neighboring pages of one state and one cause as runs; `causes` has a place in CAUSES for each page."""
+    pages, states = member.pages, member.states
+    if not len(pages):
+        empty = np.zeros(0, np.uint8)
+        return PageRuns(first_pages=pages, page_counts=np.zeros(0, np.int32), states=empty, causes=empty)
+    told = np.where(states == COPIED, causes, 0).astype(np.uint8)
+    cuts = (np.diff(pages) != 1) | (np.diff(states) != 0) | (np.diff(told) != 0)
+    begins = np.concatenate(([0], np.flatnonzero(cuts) + 1))
+    counts = np.diff(np.concatenate((begins, [len(pages)])))
+    return PageRuns(
+        first_pages=pages[begins], page_counts=counts.astype(np.int32), states=states[begins], causes=told[begins]
+    )
+
+
+def sum_by_mapping(member: Member) -> tuple[CowMapping, ...]:
+    """Return the mappings in which a process has copied or new pages, ascending by address."""
+    starts = np.array([one.start_address // PAGE_BYTES for one in member.ranges], np.int64)
+    if not len(starts) or not len(member.pages):
+        return ()
+    place = np.searchsorted(starts, member.pages, side="right") - 1
+    cells = np.bincount(place * STATE_COUNT + member.states, minlength=len(starts) * STATE_COUNT)
+    counts = cells.reshape(len(starts), STATE_COUNT) * PAGE_BYTES
+    chosen = np.flatnonzero(counts[:, COPIED] + counts[:, COPIED_BY_PARENT] + counts[:, NEW])
+    return tuple(
+        CowMapping(
+            start_address=member.ranges[at].start_address,
+            end_address=member.ranges[at].end_address,
+            name=member.ranges[at].name,
+            shared_bytes=int(counts[at, SHARED]),
+            copied_bytes=int(counts[at, COPIED]),
+            copied_by_parent_bytes=int(counts[at, COPIED_BY_PARENT]),
+            new_bytes=int(counts[at, NEW]),
+        )
+        for at in chosen.tolist()
+    )

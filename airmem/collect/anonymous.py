@@ -1,0 +1,170 @@
+"""The anonymous pages of the processes of a tree, from maps and pagemap: who has a copy of what."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from airmem.collect.pages import MOST_PAGES, SPARSE_PAGES, read_by_frame
+from airmem.kernel.frames import find_fresh_frame
+from airmem.kernel.maps import UNCOUNTED, parse_maps
+from airmem.kernel.pagemap_scan import scan_zero_and_huge
+from airmem.kernel.smaps import parse_smaps
+from airmem.model.anonymous import ANONYMOUS_EXCLUSIVE, AddressRange, AnonymousPages
+from airmem.model.pages import FILE_OR_SHARED, FRAME_MASK, PRESENT, SWAPPED
+from airmem.units import PAGE_BYTES
+
+if TYPE_CHECKING:
+    from airmem.kernel.source import ProcessFiles, Source
+    from airmem.model.snapshot import ProcessSnapshot
+
+GAP_PAGES = 256
+"""Mappings this close are read in one call: a hole costs 2.4 ns a page, a call as much as 400 pages."""
+
+DEVICE_FRAMES = 1 << 33
+"""Frames from here on (32 TiB) are device memory, which no RSS counts."""
+
+NOT_MEMORY = frozenset(name.decode() for name in UNCOUNTED) | {"[vdso]", "/anon_hugepage (deleted)"}
+"""Mappings whose pages look anonymous in pagemap and are the kernel's own, or hugetlb pages, which no RSS counts."""
+
+KIND_SHIFT = 61
+ANONYMOUS_KINDS = (PRESENT >> KIND_SHIFT, SWAPPED >> KIND_SHIFT)
+assert not any(kind & FILE_OR_SHARED >> KIND_SHIFT for kind in ANONYMOUS_KINDS)  # noqa: S101  # what the shift is for
+
+Runs = list[tuple[int, int]]
+"""(first page, page count), ascending."""
+
+
+class LiveAnonymousTables:
+    """The anonymous pages of the processes of a tree (see model.anonymous.AnonymousTables)."""
+
+    def __init__(self, reader: Source, processes: tuple[ProcessSnapshot, ...]) -> None:
+        self._reader = reader
+        self._processes = processes
+        self.shows_frames = reader.frames_obstacle() is None
+        self._zero_frames = reader.zero_frames() if self.shows_frames else ()
+
+    def read(self, position: int) -> AnonymousPages | None:
+        """Return the anonymous pages of a process, or None if its page table cannot be read."""
+        process = self._processes[position].process
+        if process.is_zombie or process.is_kernel_thread:
+            return None
+        with suppress(OSError), self._reader.process(process.pid) as files:
+            return self._read(files)
+        return None
+
+    def find_exclusive(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_] | None:
+        """Tell for each frame (ascending) whether it is exclusive to one address space; None without kpageflags."""
+        with suppress(OSError):
+            words = read_by_frame(self._reader, "/proc/kpageflags", frames)
+            exclusive: npt.NDArray[np.bool_] = words & np.uint64(ANONYMOUS_EXCLUSIVE) != 0
+            return exclusive
+        return None
+
+    def is_trusted(self, shared: npt.NDArray[np.int64]) -> bool:
+        """Whether the flag means what it should: airmem's own fresh page has it, pages that two map do not."""
+        if not self._reader.is_live:
+            return True  # tried where the capture was made
+        with suppress(OSError, ValueError):
+            fresh = find_fresh_frame(self._reader)
+            mine = self.find_exclusive(np.array([fresh], np.int64)) if fresh else None
+            theirs = self.find_exclusive(shared)
+            return mine is not None and theirs is not None and bool(mine.all()) and not bool(theirs.any())
+        return False
+
+    def _read(self, files: ProcessFiles) -> AnonymousPages | None:
+        ranges = parse_maps(files.read("maps"))
+        private = [one for one in ranges if one.permissions.endswith("p") and one.name not in NOT_MEMORY]
+        runs = _merge(private)
+        if sum(count for _, count in runs) > SPARSE_PAGES:
+            runs = _merge(_resident(files))
+        if sum(count for _, count in runs) > MOST_PAGES:
+            return None
+        raw = np.empty(sum(count for _, count in runs), np.uint64)
+        files.read_words("pagemap", runs, memoryview(raw.view(np.uint8)))  # type: ignore[arg-type]
+        pages, words = _choose(raw, runs)
+        keep = _within(pages, private)
+        if self._zero_frames:
+            frames = words & np.uint64(FRAME_MASK)
+            keep &= (frames < np.uint64(DEVICE_FRAMES)) | (words & np.uint64(PRESENT) == 0)
+            for first, count in self._zero_frames:
+                keep &= frames - np.uint64(first) >= np.uint64(count)
+        huge = None
+        if not self.shows_frames:
+            keep, huge = _without_frames(files, pages, keep)
+        if not keep.all():
+            pages, words = pages[keep], words[keep]
+            huge = None if huge is None else huge[keep]
+        return AnonymousPages(pages=pages, words=words, huge=huge, ranges=ranges)
+
+
+def _merge(ranges: list[AddressRange]) -> Runs:
+    runs: list[list[int]] = []
+    for one in ranges:
+        first, end = one.start_address // PAGE_BYTES, one.end_address // PAGE_BYTES
+        if runs and first - runs[-1][1] <= GAP_PAGES:
+            runs[-1][1] = end
+        else:
+            runs.append([first, end])
+    return [(first, end - first) for first, end in runs]
+
+
+def _resident(files: ProcessFiles) -> list[AddressRange]:
+    """Return only mappings with pages; dearer, so only for processes that reserve much."""
+    return [
+        AddressRange(
+            start_address=one.start_address,
+            end_address=one.end_address,
+            permissions=one.permissions,
+            inode=one.inode,
+            name=one.name,
+        )
+        for one in parse_smaps(files.read("smaps"))
+        if one.permissions.endswith("p")
+        and one.name not in NOT_MEMORY
+        and not one.is_hugetlb
+        and (one.account.rss_bytes or one.account.swap_bytes)
+    ]
+
+
+def _choose(raw: npt.NDArray[np.uint64], runs: Runs) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
+    """Return the numbers and words of anonymous pages, present or swapped, among the words of runs."""
+    kinds = raw >> np.uint64(KIND_SHIFT)
+    at = np.flatnonzero((kinds == ANONYMOUS_KINDS[0]) | (kinds == ANONYMOUS_KINDS[1]))
+    begins = np.concatenate(([0], np.cumsum([count for _, count in runs])))[:-1]
+    shifts = np.array([first for first, _ in runs], np.int64) - begins
+    pages = at + shifts[np.searchsorted(begins, at, side="right") - 1] if len(runs) else at
+    return pages.astype(np.int64), raw[at]
+
+
+def _within(pages: npt.NDArray[np.int64], ranges: list[AddressRange]) -> npt.NDArray[np.bool_]:
+    """Tell which pages lie in one of these ranges: runs span shared mappings and the kernel's own, too."""
+    starts = np.array([one.start_address // PAGE_BYTES for one in ranges], np.int64)
+    ends = np.array([one.end_address // PAGE_BYTES for one in ranges], np.int64)
+    if not len(starts):
+        return np.zeros(len(pages), np.bool_)
+    at = np.searchsorted(starts, pages, side="right") - 1
+    inside: npt.NDArray[np.bool_] = (at >= 0) & (pages < ends[np.maximum(at, 0)])
+    return inside
+
+
+def _without_frames(
+    files: ProcessFiles, pages: npt.NDArray[np.int64], keep: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_] | None]:
+    """Return which pages to keep and which are huge, asked of the kernel since frames do not tell."""
+    try:
+        zero, huge_runs = scan_zero_and_huge(files)
+    except OSError:
+        return keep, None
+    return keep & ~_in_runs(pages, zero), _in_runs(pages, huge_runs)
+
+
+def _in_runs(pages: npt.NDArray[np.int64], runs: Runs) -> npt.NDArray[np.bool_]:
+    inside = np.zeros(len(pages), np.bool_)
+    for first, end in runs:
+        low, high = np.searchsorted(pages, (first, end))
+        inside[low:high] = True
+    return inside

@@ -1,0 +1,88 @@
+"""`airmem cow`: why is memory no longer shared, and what would fix it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from airmem.commands._options import answer_options, repeat_options, target_options
+from airmem.commands._output import check_output, show, status_of, write
+from airmem.errors import UsageProblem
+from airmem.questions.cow import answer_cow
+from airmem.questions.targets import resolve_target
+
+if TYPE_CHECKING:
+    from airmem.model.cow import CowReport
+
+EPILOG = """\b
+Examples:
+  airmem cow scheduler                  what its workers copied, and why
+  airmem cow 4242 --format json -o cow.json
+  airmem cow gunicorn --every 60 --for 1h
+  airmem cow 4242 --format csv          one row for each descendant
+"""
+
+
+@click.command("cow", epilog=EPILOG)
+@target_options
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the first N types.")
+@repeat_options
+@answer_options("text", "json", "csv")
+@click.option("-v", "--verbose", is_flag=True, help="Every column.")
+def command(
+    target: str | None, files: tuple[str, ...], every: float | None, duration: float | None, **options: Any
+) -> int:
+    """Show what forked workers copied of their parent's memory, why, and what comes next.
+
+    TARGET is a pid, a component (scheduler, celery-worker, gunicorn ...), or nothing where there is one obvious tree.
+    Reads page tables and page contents from outside: nothing is stopped, changed or sent, contents are never stored
+    or shown.
+    """
+    if duration is not None and every is None:
+        raise UsageProblem("--for needs --every", "Example: --every 60 --for 10m")
+    if every is not None and options["output"]:
+        raise UsageProblem("--every writes to the terminal or a pipe", "Redirect it: airmem cow ... --every 60 > file")
+    if every is not None and files:
+        raise UsageProblem("--every looks again; a file does not change", "Leave --every away, or --from.")
+    check_output(options["output"], options["force"])
+    source = None
+    if files:
+        from airmem.questions.sources import open_only  # noqa: PLC0415  # only with --from
+
+        source = open_only(files)
+    root_pid = resolve_target(target, source)
+    if every is None:
+        report = answer_cow(root_pid, source=source)
+        _show(report, options)
+        return status_of(report.findings, options["fail_on"])
+    return _repeat(root_pid, every, duration, options)
+
+
+def _repeat(root_pid: int, every: float, duration: float | None, options: dict[str, Any]) -> int:
+    import gc  # noqa: PLC0415
+
+    from airmem.questions.repeat import repeat  # noqa: PLC0415
+
+    gc.enable()  # this process may live for hours
+    report = None
+    for report in repeat(lambda: answer_cow(root_pid), every, duration):
+        _show(report, options)
+    return 0 if report is None else status_of(report.findings, options["fail_on"])
+
+
+def _show(report: CowReport, options: dict[str, Any]) -> None:
+    if options["form"] == "json":
+        from airmem.render import as_json  # noqa: PLC0415  # only the form that was asked for
+
+        write(as_json.render(report), options["output"], options["force"])
+    elif options["form"] == "csv":
+        from airmem.render import as_csv  # noqa: PLC0415
+        from airmem.views.cow import view_cow_table  # noqa: PLC0415
+
+        write(as_csv.render(view_cow_table(report)), options["output"], options["force"])
+    else:
+        from airmem.views.cow import view_cow  # noqa: PLC0415
+
+        document = view_cow(report, options["verbose"], options["top"])
+        show(document, options["output"], options["force"], options["no_color"])
