@@ -6,6 +6,7 @@ pycore_gc.h or pycore_interp_structs.h). Each is a struct gc_generation: next, p
 - 3.10 to 3.13: generations 0, 1, 2; then a pointer to generation 0; then the permanent generation; then statistics.
 - 3.14: young and two old ones (incremental), since 3.14.5 generations 0, 1, 2 again, with the pointer to generation 0
   far behind; the permanent generation right after them.
+- 3.15: as 3.14.5, with that pointer nearer, and a pointer to the statistics, which are rings of the last collections.
 
 Nothing is believed that does not prove itself: a state is one only if every sentinel's neighbors point back at it.
 """
@@ -35,6 +36,13 @@ NO_LIST = -1
 COUNTER_BYTES = 24
 """struct gc_generation_stats: collections, collected, uncollectable."""
 
+RINGS = ((0, 11), (712, 3), (912, 3))
+"""struct gc_stats of 3.15: for each generation where its ring of statistics lies, and how many it keeps."""
+
+RING_ENTRY_BYTES, RING_COLLECTIONS = 64, 16
+"""struct gc_generation_stats of 3.15, whose counters are lifetime totals, and its field `collections`."""
+
+RINGS_BYTES = 1112
 STATE_BYTES = 256
 MOST_COLLECTIONS = 1 << 40
 MOST_SENTINELS = 256
@@ -46,7 +54,8 @@ was just running."""
 class Form:
     """How a collector's state is laid out after the sentinel of its first generation; offsets in bytes.
 
-    `first_pointer`: where a pointer to the first sentinel lies, None if it has none.
+    `first_pointer`: where a pointer to the first sentinel lies, None if it has none. `counters`: where the statistics
+    lie, or with `has_rings` a pointer to them.
     """
 
     name: str
@@ -55,11 +64,13 @@ class Form:
     collecting: int
     first_pointer: int | None
     is_incremental: bool = False
+    has_rings: bool = False
 
 
 FORMS = (
     Form(name="generations", frozen=80, counters=104, collecting=176, first_pointer=72),
     Form(name="generations of 3.14.5", frozen=72, counters=96, collecting=168, first_pointer=232),
+    Form(name="generations of 3.15", frozen=72, counters=96, collecting=104, first_pointer=160, has_rings=True),
     Form(name="young and old of 3.14", frozen=72, counters=96, collecting=168, first_pointer=None, is_incremental=True),
 )
 """The forms known, those that prove themselves by a pointer first."""
@@ -147,12 +158,29 @@ def read_counters(memory: Memory, key: ProcessKey, collector: Collector) -> Coun
     if len(raw) < STATE_BYTES:
         return Counters(collections=None, is_collecting=False)
     form = collector.form
-    counts = [
-        struct.unpack_from("<q", raw, form.counters + number * COUNTER_BYTES)[0] for number in range(GENERATION_COUNT)
-    ]
+    counts = _read_rings(memory, key, _word(raw, form.counters)) if form.has_rings else _inline_counts(raw, form)
     collecting = struct.unpack_from("<i", raw, form.collecting)[0]
-    is_sane = all(0 <= count < MOST_COLLECTIONS for count in counts) and collecting in (0, 1)
+    is_sane = bool(counts) and all(0 <= count < MOST_COLLECTIONS for count in counts) and collecting in (0, 1)
     return Counters(collections=tuple(counts) if is_sane else None, is_collecting=collecting == 1)
+
+
+def _inline_counts(raw: bytes, form: Form) -> list[int]:
+    places = [form.counters + number * COUNTER_BYTES for number in range(GENERATION_COUNT)]
+    return [struct.unpack_from("<q", raw, place)[0] for place in places]
+
+
+def _read_rings(memory: Memory, key: ProcessKey, address: int) -> list[int]:
+    """Return the collections of each generation: the totals in the newest entries, which are the largest."""
+    raw = memory.read(key, address, RINGS_BYTES)
+    if len(raw) < RINGS_BYTES:
+        return []
+    return [
+        max(
+            struct.unpack_from("<q", raw, first + entry * RING_ENTRY_BYTES + RING_COLLECTIONS)[0]
+            for entry in range(count)
+        )
+        for first, count in RINGS
+    ]
 
 
 def _find_state(memory: Memory, key: ProcessKey, sentinel: int, counts: dict[int, int]) -> Collector | None:
