@@ -158,7 +158,7 @@ def complete_heads(memory: Memory, key: ProcessKey, learner: TypeLearner, heads:
     """
     walker = _Walker(memory, key, learner, heads)
     ends = heads.next[links.is_tracked & (links.next_at == OUTSIDE)]
-    starts = heads.previous[links.is_tracked & ~look_up(heads.addresses, heads.previous)[1]]
+    starts = _unknown_previous(heads, links)
     for address in np.unique(ends).tolist():
         walker.follow(address, 0)
     for address in np.unique(starts).tolist():
@@ -172,6 +172,16 @@ def complete_heads(memory: Memory, key: ProcessKey, learner: TypeLearner, heads:
     previous = np.concatenate([heads.previous, np.array([pair[1] for _, pair in added], np.uint64)])
     numbers = np.concatenate([heads.numbers, np.full(len(added), WALKED, np.int32)])
     return Heads(addresses=addresses[order], next=following[order], previous=previous[order], numbers=numbers[order])
+
+
+def _unknown_previous(heads: Heads, links: Links) -> Words:
+    """Return the previous pointers of tracked heads that lead to none of the heads."""
+    found = [np.empty(0, np.uint64)]
+    for first in range(0, len(heads), STEP):
+        part = slice(first, first + STEP)
+        is_there = look_up(heads.addresses, heads.previous[part])[1]
+        found.append(heads.previous[part][links.is_tracked[part] & ~is_there])
+    return np.concatenate(found)
 
 
 class _Walker:

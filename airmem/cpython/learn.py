@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from copy import copy
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +64,13 @@ class TypeLearner:
         self._known[type_address_bytes] = metatype
         count = _word(memory.read(key, type_address_bytes, WORD_BYTES))
         self.has_count_flags = count >= COUNT_LIMIT
+
+    def for_child(self, key: ProcessKey) -> TypeLearner:
+        """Return one for a forked process, which has the same types and learns its own on top."""
+        child = copy(self)
+        child._key = key
+        child._known = dict(self._known)
+        return child
 
     def learn(self, addresses: Iterable[int]) -> tuple[PythonType, ...]:
         """Read what lies at addresses; return those types that were not known."""

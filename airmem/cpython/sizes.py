@@ -1,0 +1,78 @@
+"""How large objects are, apart from their type's basic size: items of tuples and bytes, digits of ints, text."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from airmem.cpython.types import TypeTable, Words
+
+Slots = npt.NDArray[np.int64]
+Sizes = npt.NDArray[np.int64]
+
+SIZE_WORD = 2
+"""ob_size (of str the length), in words after the object's beginning; of int since 3.12 lv_tag."""
+
+STATE_WORD = 4
+"""str's state, in the lower half of this word."""
+
+STR_DATA_BYTES = 8
+"""PyUnicodeObject is a PyCompactUnicodeObject and one pointer; only subclasses and old forms have it."""
+
+STR_UTF8_BYTES, OLD_STR_UTF8_BYTES = 16, 24
+"""What PyCompactUnicodeObject has beyond PyASCIIObject: utf8_length and utf8; before 3.12 wstr_length, too."""
+
+OLD_STR_BYTES = 80
+"""sizeof(PyUnicodeObject) before 3.12, which removed wstr from str and made int's size a tag."""
+
+KIND_SHIFT, KIND_MASK = np.uint64(2), np.uint64(7)
+COMPACT, ASCII = np.uint64(1 << 5), np.uint64(1 << 6)
+TAG_SHIFT = 3
+"""Digits of an int since 3.12: lv_tag >> 3."""
+
+MOST_ITEMS = 1 << 40
+"""A larger size is none: the object was changing."""
+
+
+class ItemSizes:
+    """Tells what objects have beyond their basic size, in bytes, from the words of a block."""
+
+    def __init__(self, table: TypeTable) -> None:
+        self._table = table
+        text = next((one for one in table.types if one.name == "str" and one.is_static and one.is_str), None)
+        self._str_number = -1 if text is None else table.number(text.address_bytes)
+        self._str_bytes = 0 if text is None else text.basicsize_bytes
+        self._has_tags = 0 < self._str_bytes < OLD_STR_BYTES
+        self._is_int = np.array([one.is_int for one in table.types], np.bool_)
+        self._has_items = table.itemsize_bytes > 0
+        if text is not None:
+            self._has_items[self._str_number] = True
+
+    def find(self, words: Words, slots: Slots, numbers: npt.NDArray[np.int32]) -> tuple[Slots, Sizes]:
+        """Return which of the objects (positions in `slots`) may have more than their basic size, and how much.
+
+        Of str it may be negative: compact ones are smaller than the basic size, which their subclasses have. An object
+        that ends beyond the block counts with its basic size.
+        """
+        at = np.flatnonzero(self._has_items.take(numbers))
+        at = at[slots.take(at) * 2 + STATE_WORD < len(words)]
+        numbers = numbers.take(at)
+        first = slots.take(at) * 2
+        counts = words.take(first + SIZE_WORD).view(np.int64)
+        is_int = self._is_int.take(numbers)
+        counts = np.where(is_int & self._has_tags, counts >> TAG_SHIFT, np.abs(counts))
+        counts[(counts < 0) | (counts > MOST_ITEMS)] = 0
+        sizes = counts * self._table.itemsize_bytes.take(numbers)
+        is_str = numbers == self._str_number
+        if is_str.any():
+            sizes[is_str] = self._texts(words.take(first[is_str] + STATE_WORD), counts[is_str])
+        return at, sizes
+
+    def _texts(self, states: Words, lengths: Sizes) -> Sizes:
+        """Return the bytes of compact texts beyond str's basic size."""
+        compact_bytes = self._str_bytes - STR_DATA_BYTES
+        ascii_bytes = compact_bytes - (STR_UTF8_BYTES if self._has_tags else OLD_STR_UTF8_BYTES)
+        kinds = ((states >> KIND_SHIFT) & KIND_MASK).astype(np.int64)
+        headers = np.where(states & ASCII, ascii_bytes, compact_bytes)
+        sizes = headers + kinds * (lengths + 1) - self._str_bytes
+        return np.where(states & COMPACT, sizes, 0)
