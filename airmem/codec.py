@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airmem.model.combined import CombinedReport
     from airmem.model.cow import CollectorState, CowMapping, CowReport, CowWorker
     from airmem.model.environment import Ability, DoctorReport, Environment, Identity, TargetFacts
+    from airmem.model.heap import EarlierHeap, HeapPlace, HeapReport
     from airmem.model.lineup import LinedUpMapping
     from airmem.model.report import Head, ProcessRow, PssReport
     from airmem.model.services import PsReport, ServiceRow
@@ -68,7 +69,7 @@ def encode_combined(report: CombinedReport) -> Json:
     }
 
 
-def encode_report(report: PssReport | PsReport | DoctorReport | CombinedReport | CowReport) -> Json:
+def encode_report(report: PssReport | PsReport | DoctorReport | CombinedReport | CowReport | HeapReport) -> Json:
     """Return the document of any answer, by its command."""
     if not hasattr(report, "head"):
         return encode_combined(report)
@@ -77,6 +78,7 @@ def encode_report(report: PssReport | PsReport | DoctorReport | CombinedReport |
         "pss": encode_pss,
         "doctor": encode_doctor,
         "cow": encode_cow,
+        "heap": encode_heap,
     }
     return encoders[report.head.command](report)
 
@@ -120,9 +122,60 @@ def _encode_nested(collector: CollectorState | None) -> Json | None:
     return {**fields_of(collector), "generations": [fields_of(one) for one in collector.generations]}
 
 
-def _encode_cow_mapping(mapping: CowMapping) -> Json:
+def _encode_cow_mapping(mapping: CowMapping | HeapPlace) -> Json:
     start, end = f"{mapping.start_address:#x}", f"{mapping.end_address:#x}"
     return {**fields_of(mapping), "start_address": start, "end_address": end}
+
+
+def encode_heap(report: HeapReport) -> Json:
+    """Return the document of `airmem heap` (docs/schema/heap.json)."""
+    left_out = ("head", "places", "change")
+    document = {name: _encode_deep(value) for name, value in fields_of(report).items() if name not in left_out}
+    for row, one in zip(document["processes"], report.processes, strict=True):
+        process = row.pop("process")
+        row.update({name: process[name] for name in ("pid", "parent_pid", "start_ticks")}, title=one.process.title)
+    if report.places is not None:
+        document["places"] = [_encode_cow_mapping(one) for one in report.places]
+    if report.change is not None:
+        document["diff"] = _encode_deep(report.change)
+    return {**encode_head(report.head), **document}
+
+
+def _encode_deep(value: Any) -> Any:
+    """Return a noun with the nouns in it."""
+    if isinstance(value, tuple):
+        return [_encode_deep(one) for one in value]
+    return {name: _encode_deep(one) for name, one in fields_of(value).items()} if hasattr(value, "__slots__") else value
+
+
+def decode_heap(document: Json) -> EarlierHeap:
+    """Return what a later answer is compared with. Errors: UsageProblem when it is no document of `airmem heap`."""
+    from airmem.errors import UsageProblem  # noqa: PLC0415
+    from airmem.model.heap import EarlierHeap, HeapType  # noqa: PLC0415
+
+    remedy = "Make one with: airmem heap TARGET --format json -o before.json"
+    if not isinstance(document, dict) or document.get("command") != "heap":
+        raise UsageProblem("the earlier answer is not a document of airmem heap --format json", remedy)
+    if document.get("schema_version") != SCHEMA_VERSION:
+        raise UsageProblem(f"the earlier answer has schema version {document.get('schema_version')!r}", remedy)
+    try:
+        types = tuple(
+            HeapType(
+                type=str(one["type"]),
+                count=int(one["count"]),
+                shallow_bytes=int(one["shallow_bytes"]),
+                tracked_count=None,
+            )
+            for one in document["types"]
+        )
+        return EarlierHeap(
+            taken_at_seconds=float(document["taken_at_seconds"]),
+            hostname=str(document["host"]["hostname"]),
+            root_pid=int(document["root_pid"]),
+            types=types,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as problem:
+        raise UsageProblem(f"the earlier answer is incomplete: {problem!r}", remedy) from problem
 
 
 def encode_ps(report: PsReport) -> Json:

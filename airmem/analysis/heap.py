@@ -16,13 +16,13 @@ from airmem.cpython.objects import scan_objects
 from airmem.cpython.sizes import ItemSizes
 from airmem.cpython.types import PythonType, TypeTable
 from airmem.cpython.version import VERSION_TYPE
-from airmem.errors import ProcessGone
+from airmem.errors import NotMeasurable, ProcessGone
 from airmem.model.contents import Contents, PageBlock
 from airmem.units import PAGE_BYTES
 
 SOMETIMES_TRACKED = ("tuple", "dict")
-"""Builtin types whose live instances are counted, not the tracked ones: the collector lets go of those that hold nothing
-it could collect (Objects/tupleobject.c, Objects/dictobject.c)."""
+"""Builtin types whose live instances are counted, not the tracked ones: the collector lets go of those that hold
+nothing that it could collect (Objects/tupleobject.c, Objects/dictobject.c)."""
 
 MOST_VERSIONS = 8
 """So many objects are tried as sys.version_info."""
@@ -45,6 +45,10 @@ class Tally:
     def empty(cls, type_count: int) -> Tally:
         """Return one without objects."""
         return cls(*(np.zeros(type_count, np.int64) for _ in range(3)))
+
+    def without(self, other: Tally) -> Tally:
+        """Return what is left of it without what another has."""
+        return Tally(self.live - other.live, self.item_bytes - other.item_bytes, self.tracked - other.tracked)
 
     def counts(self, is_listed: Flags) -> Counts:
         """Return how many objects there are: tracked ones of types that are always tracked, live ones of others."""
@@ -79,9 +83,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HeapCounts:
-    """What was found in a tree: by position what was looked at in each process; None for one that is gone."""
+    """What was found in a tree: by position what was looked at in each process; None for one that is gone, or that is
+    no CPython that is known: `unknown` has the causes, by position."""
 
     held: tuple[Held | None, ...]
+    unknown: dict[int, str]
     looked_at_bytes: int
 
 
@@ -96,6 +102,7 @@ def count_objects(
     shares = divide_pages(members, shows_frames)
     tree = _Tree(contents, members, shares)
     held: list[Held | None] = []
+    unknown: dict[int, str] = {}
     for position in range(len(members)):
         try:
             held.append(tree.count(position, choose if position == 0 else None))
@@ -103,8 +110,13 @@ def count_objects(
             if position == 0:
                 raise
             held.append(None)
+        except NotMeasurable as problem:
+            if position == 0:
+                raise
+            held.append(None)
+            unknown[position] = problem.cause
     looked_at_bytes = sum(len(one.pages) for one in shares) * PAGE_BYTES
-    return HeapCounts(held=tuple(held), looked_at_bytes=looked_at_bytes)
+    return HeapCounts(held=tuple(held), unknown=unknown, looked_at_bytes=looked_at_bytes)
 
 
 class _Tree:
@@ -137,7 +149,7 @@ class _Tree:
         for block in self._contents.blocks(key, share.pages):
             slots, numbers = scan_objects(table, block.words)
             collected.add(block, slots, numbers)
-            at, items = sizes.find(block.words, slots, numbers)
+            at, items = sizes.find(block, slots, numbers)
             found = _Found(block, slots, numbers, at, items)
             self._add(position, held, found, slice(offset, offset + len(block.pages)))
             _keep_versions(held, version, found)
@@ -207,7 +219,9 @@ class _Tree:
             own = heads.addresses[left]
             for there, back in ((heads.next, others.previous), (heads.previous, others.next)):
                 at, is_there = look_up(others.addresses, there[left])
-                pages = np.searchsorted(self._shares[other].pages, (others.addresses.take(at) // PAGE_BYTES).astype(np.int64))
+                pages = np.searchsorted(
+                    self._shares[other].pages, (others.addresses.take(at) // PAGE_BYTES).astype(np.int64)
+                )
                 is_used_there = is_used.take(np.minimum(pages, len(is_used) - 1))
                 is_tracked[left[is_there & is_used_there & (back.take(at) == own)]] = True
 

@@ -57,8 +57,9 @@ def divide_pages(members: Sequence[HeapMember], shows_frames: bool) -> tuple[Sha
         holder = np.full(len(pages), position, np.int32)
         place = np.zeros(len(pages), np.int64)
         if one.parent is not None:
-            _take_from_parent(present[position], present[one.parent], shows_frames, holder, place,
-                              (holders[one.parent], places[one.parent]))  # fmt: skip
+            at, is_same = _same_as_parent(present[position], present[one.parent], shows_frames)
+            holder[is_same] = holders[one.parent].take(at[is_same])
+            place[is_same] = places[one.parent].take(at[is_same])
         is_own = holder == position
         if shows_frames and position:
             known, whose, where = strays.find(pages[is_own], words[is_own] & np.uint64(FRAME_MASK))
@@ -79,28 +80,22 @@ def _present(one: HeapMember) -> tuple[Pages, npt.NDArray[np.uint64]]:
     return one.pages[is_present], one.words[is_present]
 
 
-def _take_from_parent(
-    own: tuple[Pages, npt.NDArray[np.uint64]],
-    parents: tuple[Pages, npt.NDArray[np.uint64]],
-    shows_frames: bool,
-    holder: npt.NDArray[np.int32],
-    place: npt.NDArray[np.int64],
-    known: tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]],
-) -> None:
-    """Note for each page that is its parent's who holds it and where."""
+def _same_as_parent(
+    own: tuple[Pages, npt.NDArray[np.uint64]], parents: tuple[Pages, npt.NDArray[np.uint64]], shows_frames: bool
+) -> tuple[Pages, Flags]:
+    """Return where each page stands among the parent's, and whether both map the same frame there."""
     pages, words = own
     parent_pages, parent_words = parents
     if not len(parent_pages):
-        return
+        return np.zeros(len(pages), np.int64), np.zeros(len(pages), np.bool_)
     at = np.minimum(np.searchsorted(parent_pages, pages), len(parent_pages) - 1)
-    is_same = parent_pages.take(at) == pages
     others = parent_words.take(at)
+    is_same = parent_pages.take(at) == pages
     if shows_frames:
         is_same &= ((words ^ others) & np.uint64(FRAME_MASK)) == 0
     else:
         is_same &= ((words | others) & np.uint64(EXCLUSIVE)) == 0
-    holder[is_same] = known[0].take(at[is_same])
-    place[is_same] = known[1].take(at[is_same])
+    return at, is_same
 
 
 class _Strays:

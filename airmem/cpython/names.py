@@ -7,6 +7,8 @@ Include/cpython/object.h (PyHeapTypeObject), Include/internal/pycore_dict.h (PyD
 
 from __future__ import annotations
 
+from copy import copy
+
 from airmem.cpython.layout import TP_DICT, WORD_BYTES
 from airmem.cpython.types import PythonType
 from airmem.model.contents import Memory, ProcessKey
@@ -47,6 +49,13 @@ class TypeNames:
         self._heap_name: int | None = None
         self._text_header: int | None = None
         self._module_word: int | None = None
+
+    def for_child(self, key: ProcessKey) -> TypeNames:
+        """Return one for a forked process, which knows the names found so far."""
+        child = copy(self)
+        child._key = key
+        child._names = dict(self._names)
+        return child
 
     def name(self, one: PythonType) -> str:
         """Return `module.QualifiedName`, as far as it can be read; at least tp_name. Escape it before showing."""

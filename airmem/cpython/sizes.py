@@ -5,18 +5,22 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from airmem.cpython.layout import SLOT_BYTES
 from airmem.cpython.types import TypeTable, Words
+from airmem.model.contents import PageBlock
+from airmem.units import PAGE_BYTES
 
 Slots = npt.NDArray[np.int64]
 Sizes = npt.NDArray[np.int64]
 
+SLOTS_PER_PAGE = PAGE_BYTES // SLOT_BYTES
 SIZE_WORD = 2
 """ob_size (of str the length), in words after the object's beginning; of int since 3.12 lv_tag."""
 
 STATE_WORD = 4
 """str's state, in the lower half of this word."""
 
-STR_DATA_BYTES = 8
+STR_POINTER_BYTES = 8
 """PyUnicodeObject is a PyCompactUnicodeObject and one pointer; only subclasses and old forms have it."""
 
 STR_UTF8_BYTES, OLD_STR_UTF8_BYTES = 16, 24
@@ -48,14 +52,18 @@ class ItemSizes:
         if text is not None:
             self._has_items[self._str_number] = True
 
-    def find(self, words: Words, slots: Slots, numbers: npt.NDArray[np.int32]) -> tuple[Slots, Sizes]:
-        """Return which of the objects (positions in `slots`) may have more than their basic size, and how much.
+    def find(self, block: PageBlock, slots: Slots, numbers: npt.NDArray[np.int32]) -> tuple[Slots, Sizes]:
+        """Return which of the objects of a block (positions in `slots`) have more than their basic size, and how much.
 
         Of str it may be negative: compact ones are smaller than the basic size, which their subclasses have. An object
-        that ends beyond the block counts with its basic size.
+        whose size lies on a page that is not in the block counts with its basic size.
         """
+        words = block.words
         at = np.flatnonzero(self._has_items.take(numbers))
-        at = at[slots.take(at) * 2 + STATE_WORD < len(words)]
+        is_followed = np.append(np.diff(block.pages) == 1, False)
+        place = slots.take(at)
+        is_near_end = place % SLOTS_PER_PAGE * 2 + STATE_WORD >= 2 * SLOTS_PER_PAGE
+        at = at[~is_near_end | is_followed.take(place // SLOTS_PER_PAGE)]
         numbers = numbers.take(at)
         first = slots.take(at) * 2
         counts = words.take(first + SIZE_WORD).view(np.int64)
@@ -70,7 +78,7 @@ class ItemSizes:
 
     def _texts(self, states: Words, lengths: Sizes) -> Sizes:
         """Return the bytes of compact texts beyond str's basic size."""
-        compact_bytes = self._str_bytes - STR_DATA_BYTES
+        compact_bytes = self._str_bytes - STR_POINTER_BYTES
         ascii_bytes = compact_bytes - (STR_UTF8_BYTES if self._has_tags else OLD_STR_UTF8_BYTES)
         kinds = ((states >> KIND_SHIFT) & KIND_MASK).astype(np.int64)
         headers = np.where(states & ASCII, ascii_bytes, compact_bytes)

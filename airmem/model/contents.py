@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ class Memory(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@noun
 class PageBlock:
     """Some pages of one process with their contents.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     from airmem.model.finding import Finding
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from airmem.model.report import Head
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class HeapType:
     """The live objects of one type, told apart by module: `type` is its qualified name.
 
@@ -27,7 +28,7 @@ class HeapType:
     tracked_count: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class HeapProcess:
     """What one process of the tree holds: `own_*` in pages that it has for itself or had before its children, and
     `inherited_*` in pages that it still shares with its parent, or with a sibling since the parent wrote its own.
@@ -45,7 +46,7 @@ class HeapProcess:
     types: tuple[HeapType, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class HeapPlace:
     """Where objects of a type lie: a mapping of the process, how many are there, and on how many of its pages."""
 
@@ -58,21 +59,29 @@ class HeapPlace:
     page_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class HeapAccuracy:
     """How sure the counts are. `tracked_count`: objects whose neighbors in the collector's lists point back at them.
     `loose_count`: live objects of always tracked types that are on no list (just made, or being freed). `walked_count`:
-    those that only the lists led to. `unread_page_count`: pages that went away meanwhile. `is_collecting`: a
-    collection was running, which takes the lists apart."""
+    those that only the lists led to. `unread_page_count`: pages that went away meanwhile."""
 
     tracked_count: int
     loose_count: int
     walked_count: int
     unread_page_count: int
-    is_collecting: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
+class EarlierHeap:
+    """An earlier answer, as far as it is compared with."""
+
+    taken_at_seconds: float
+    hostname: str
+    root_pid: int
+    types: tuple[HeapType, ...]
+
+
+@noun
 class HeapGrowth:
     """One type before and after; 0 where it had no objects."""
 
@@ -83,7 +92,7 @@ class HeapGrowth:
     after_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class HeapChange:
     """What changed since an earlier answer, the types that grew most first; unchanged ones are left out."""
 
@@ -93,7 +102,7 @@ class HeapChange:
     types: tuple[HeapGrowth, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@noun
 class HeapReport:
     """The answer to "which objects hold it?": `types` are those of the process that was asked for, the largest first.
 

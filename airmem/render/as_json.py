@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from airmem.model.combined import CombinedReport
     from airmem.model.cow import CowReport
     from airmem.model.environment import DoctorReport
+    from airmem.model.heap import HeapReport
     from airmem.model.report import PssReport
     from airmem.model.services import PsReport
 
 
-def render(report: PssReport | PsReport | DoctorReport | CombinedReport | CowReport) -> str:
+def render(report: PssReport | PsReport | DoctorReport | CombinedReport | CowReport | HeapReport) -> str:
     """Return a report as one line of JSON, without a newline at its end.
 
     Bytes of a target that are not UTF-8 become text like \\udc80: a lone surrogate is no JSON to strict readers.

@@ -87,7 +87,8 @@ def _table(table: Table, width: int | None) -> list[Line]:
     widths = [max(map(_columns_of, cells)) for cells in zip(headers, *rows, strict=True)]
     if width is not None:
         widths[-1] = min(widths[-1], max(LEAST_TITLE, width - sum(widths[:-1]) - 2 * (len(widths) - 1)))
-    lines = [(_cut(table.caption, width) if width else table.caption, "strong")] if table.caption else []
+    caption = escape(table.caption)
+    lines = [(_cut(caption, width) if width else caption, "strong")] if caption else []
     lines.append((_line(headers, table.columns, widths), "header"))
     for cells, row in zip(rows, table.rows, strict=True):
         lines.append((_line(cells, table.columns, widths), row.style))

@@ -15,6 +15,7 @@ UNITLESS = {
     "pid": "the kernel's word",
     "flags": "PF_* bits of /proc/PID/stat",
     "inode": "the kernel's word",
+    "count": "objects of a type; the word of airmem heap's JSON",
     "depth": "steps below the root of a tree of processes",
     "version": "of a control group's hierarchy: 1 or 2",
     "cgroup_version": "the same",

@@ -1,0 +1,50 @@
+"""The anonymous pages of a whole tree, and why some of them cannot be had. Needs numpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airmem.collect.access import explain_denial
+from airmem.collect.anonymous import LiveAnonymousTables
+from airmem.collect.gaps import gap
+from airmem.errors import NotMeasurable, NotPermitted, ProcessGone
+
+if TYPE_CHECKING:
+    from airmem.collect.contents import LiveContents
+    from airmem.collect.source import Source
+    from airmem.model.anonymous import AnonymousPages
+    from airmem.model.gap import Gap
+    from airmem.model.process import Process
+
+
+def read_member(
+    reader: Source, tables: LiveAnonymousTables, contents: LiveContents, position: int, process: Process
+) -> AnonymousPages | Gap:
+    """Return the anonymous pages of one process, its memory opened; or why they cannot be had."""
+    if process.is_kernel_thread or process.is_zombie:
+        what, why = ("kernel_thread", "a kernel thread") if process.is_kernel_thread else ("zombie", "a zombie")
+        return gap(process.pid, "objects", what, f"process {process.pid} is {why}: it has no memory")
+    try:
+        contents.hold(process.key)
+        with reader.process(process.pid) as files:
+            files.read("maps")
+    except (NotPermitted, PermissionError):
+        return gap(process.pid, "objects", *explain_denial(reader, process.pid))
+    except (ProcessGone, FileNotFoundError, ProcessLookupError):
+        return gap(process.pid, "objects", "gone", f"process {process.pid} ended while the tree was read")
+    except OSError as problem:
+        return gap(process.pid, "objects", "not_captured", f"contents of memory: {problem.strerror}")
+    found = tables.read(position)
+    if found is None:
+        detail = f"the page table of process {process.pid} was refused, or is too large"
+        return gap(process.pid, "objects", "page_table_unreadable", detail)
+    return found
+
+
+def error_of(missing: Gap, remedy: str) -> ProcessGone | NotPermitted | NotMeasurable:
+    """Return the error that a gap is when it is about the process that was asked for."""
+    if missing.reason == "gone":
+        return ProcessGone(missing.detail, remedy)
+    if missing.reason in ("zombie", "kernel_thread", "not_captured", "page_table_unreadable"):
+        return NotMeasurable(missing.detail, remedy)
+    return NotPermitted(missing.detail, remedy)
