@@ -221,6 +221,14 @@ def make_doctor() -> Iterator[Example]:
         yield "doctor.txt", console((" ".join(("airmem doctor", str(tree.pid))), printed))
 
 
+def make_heap() -> Iterator[Example]:
+    """Show the objects of a tree by type, and where some of them lie."""
+    with demo("--mode", "data", "--workers", "2") as tree:
+        for name, options in (("heap.txt", ("--top", "8")), ("heap-type.txt", ("--type", "dict"))):
+            arguments = ("heap", str(tree.pid), *options)
+            yield name, console((" ".join(("airmem", *arguments)), at_terminal((*AIRMEM, *arguments))))
+
+
 def make_keys() -> Iterator[Example]:
     """Make a table of the keys of each schema."""
     for path in sorted(SCHEMAS.glob("*.json")):
@@ -275,6 +283,7 @@ def make_all() -> Iterator[Example]:
     yield from make_watch()
     yield from make_pod()
     yield from make_doctor()
+    yield from make_heap()
     with tempfile.TemporaryDirectory() as folder:
         yield from make_tutorial(folder)
 

@@ -66,9 +66,9 @@ def earlier_heap(report: HeapReport) -> EarlierHeap:
 
 def decode_earlier(document: dict[str, Any]) -> EarlierHeap:
     """Return an earlier JSON answer. Errors: UsageProblem when it is something else."""
-    from airmem.codec import decode_heap  # noqa: PLC0415  # only to compare
+    from airmem.codec.heap import decode  # noqa: PLC0415  # only to compare
 
-    return decode_heap(document)
+    return decode(document)
 
 
 def diff_heap(before: EarlierHeap, after: HeapReport) -> HeapReport:

@@ -171,7 +171,7 @@ def _line_up(snapshot: TreeSnapshot) -> tuple[LinedUpMapping, ...]:
 
 
 def _decode(earlier: dict[str, Any]) -> Earlier:
-    from airmem.codec import decode_pss  # noqa: PLC0415  # only with --diff
+    from airmem.codec.pss import decode_pss  # noqa: PLC0415  # only with --diff
 
     return decode_pss(earlier)
 

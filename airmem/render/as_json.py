@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airmem.codec import encode_report
+from airmem.codec.document import encode_report
 from airmem.render.escape import without_surrogates
 
-if TYPE_CHECKING:
-    from airmem.model.combined import CombinedReport
-    from airmem.model.cow import CowReport
-    from airmem.model.environment import DoctorReport
-    from airmem.model.heap import HeapReport
-    from airmem.model.report import PssReport
-    from airmem.model.services import PsReport
 
-
-def render(report: PssReport | PsReport | DoctorReport | CombinedReport | CowReport | HeapReport) -> str:
-    """Return a report as one line of JSON, without a newline at its end.
+def render(report: Any) -> str:
+    """Return the report of any command as one line of JSON, without a newline at its end.
 
     Bytes of a target that are not UTF-8 become text like \\udc80: a lone surrogate is no JSON to strict readers.
     """

@@ -43,6 +43,7 @@ REMEDIES = {
     "capture_incomplete": "Make the capture again; a full disk or a lost connection cuts it",
     "not_captured": "Make the capture with it: airmem capture TARGET -o FILE, as root on the host for page tables",
     "not_in_format": "airmem capture TARGET -o FILE keeps all; of plain files /proc/PID/smaps tells most",
+    "not_cpython": "Nothing to do: objects are told of CPython 3.10 and later with a GIL only",
     "file_cut": "Save the file again, whole",
     "no_totals": "Save it again: pmap without -q, or better cat /proc/PID/smaps > FILE",
     "malformed": "Please report this with the output of: airmem --version; uname -r",

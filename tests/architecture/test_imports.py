@@ -39,8 +39,8 @@ ONLY_IN = {
 }
 """Module of somebody else -> the places that may import it."""
 
-BY_NAME = ("airmem.cli", "airmem.services.detect")
-"""These import modules whose names they make up: commands and detectors, by file."""
+BY_NAME = ("airmem.cli", "airmem.services.detect", "airmem.codec.document")
+"""These import modules whose names they make up: commands, detectors and encoders, by file."""
 
 HEAVY = words("numpy rich psutil memray jinja2 textual sqlite3 asyncio http urllib email subprocess")
 

@@ -134,6 +134,20 @@ def private_airmem(private_python: list[str], public_folder: Path) -> list[str]:
     return [private_python[0], private_python[1], f"PYTHONPATH={folder}", *private_python[2:], "-m", "airmem"]
 
 
+@pytest.fixture(scope="session")
+def private_airmem_numpy(private_airmem: list[str], public_folder: Path) -> list[str]:
+    """Return the command of airmem with numpy beside it, as every user can run it."""
+    import numpy
+
+    folder = public_folder / "numpy-beside"
+    source = Path(str(numpy.__file__)).parent
+    for name in ("numpy", "numpy.libs"):
+        if (source.parent / name).is_dir():
+            shutil.copytree(source.parent / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "tests"))
+    paths = f"PYTHONPATH={public_folder / 'airmem'}{os.pathsep}{folder}"
+    return [paths if word.startswith("PYTHONPATH=") else word for word in private_airmem]
+
+
 def _libraries(path: str) -> set[str]:
     """Return the shared libraries that the dynamic loader would map for a program, itself included."""
     listing = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airmem.codec import fields_of
+from airmem.codec.document import fields_of
 from airmem.errors import Malformed
 from airmem.kernel.cgroup import locate, parse_membership, parse_memory_v1, parse_memory_v2, parse_process_ids
 from airmem.kernel.cmdline import parse_cmdline

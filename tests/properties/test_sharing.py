@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airmem.analysis.sharing import attribute_sharing
-from airmem.codec import fields_of
+from airmem.codec.document import fields_of
 from airmem.units import PAGE_BYTES
 from tests.synthetic import DEVICE_FRAME, EXCLUSIVE, FILE, SOFT_DIRTY, Pages, Tables, counted_frames, present, swapped
 

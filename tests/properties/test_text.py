@@ -12,7 +12,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from airmem.codec import decode_pss, fields_of
+from airmem.codec.document import fields_of
+from airmem.codec.pss import decode_pss
 from airmem.errors import UsageProblem
 from airmem.render import as_csv, as_json, as_text
 from airmem.render.escape import escape

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from airmem import cli, errors
-from airmem.codec import encode_ps, encode_pss
+from airmem.codec.document import encode_report
 from airmem.model.cgroup import CgroupMemory
 from airmem.model.change import RoleChange, RoleSize, TreeChange
 from airmem.model.finding import Finding
@@ -23,6 +23,7 @@ from airmem.model.gap import Gap
 from airmem.model.lineup import LinedUpMapping, WorkerRange
 from airmem.model.sharing import Sharing
 from airmem.model.snapshot import Host
+from airmem.questions.heap import answer_heap, diff_heap, earlier_heap
 from airmem.questions.ps import answer_ps
 from airmem.questions.pss import answer_pss
 from airmem.rules.gaps import REMEDIES
@@ -172,10 +173,12 @@ def test_the_schema_has_every_field_of_the_host():
 def documents():
     """Real documents of `airmem pss`, about the process of this test."""
     pid = os.getpid()
-    plain = encode_pss(answer_pss(pid, "rollup"))
-    documents = [plain, encode_pss(answer_pss(pid, "status")), encode_pss(answer_pss(pid, "auto"))]
-    documents.append(encode_pss(answer_pss(pid, with_mappings=True, earlier=plain)))
-    documents.append(encode_ps(answer_ps(pid)))
+    plain = encode_report(answer_pss(pid, "rollup"))
+    documents = [plain, encode_report(answer_pss(pid, "status")), encode_report(answer_pss(pid, "auto"))]
+    documents.append(encode_report(answer_pss(pid, with_mappings=True, earlier=plain)))
+    documents.append(encode_report(answer_ps(pid)))
+    first = answer_heap(pid, wanted_type="builtins.function")
+    documents.append(encode_report(diff_heap(earlier_heap(first), first)))
     return [json.loads(json.dumps(document)) for document in documents]
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from airmem.capture.archive import read_archive
 from airmem.capture.foreign.recognize import open_any, parse_text, read_any
-from airmem.codec import encode_ps, encode_pss
+from airmem.codec.document import encode_report
 from airmem.errors import AirmemError, Malformed, ProcessGone, UsageProblem
 from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
 from airmem.questions.ps import answer_ps
@@ -35,7 +35,7 @@ ACCOUNT = ("rss_bytes", "pss_bytes", "private_clean_bytes", "private_dirty_bytes
 
 def ask(path: Any, target: str | None = None, **more: Any) -> Any:
     source = open_any(str(path)) if isinstance(path, Path) else read_any(io.BytesIO(path), "FILE", 0.0)
-    return encode_pss(answer_pss(resolve_target(target, source), source=source, **more))
+    return encode_report(answer_pss(resolve_target(target, source), source=source, **more))
 
 
 def gaps(answer: Any) -> set[tuple[str, str]]:
@@ -122,7 +122,7 @@ def test_the_mappings_of_a_copy_line_up():
 
 def test_ps_of_a_copy():
     source = open_any(str(COPY))
-    rows = encode_ps(answer_ps(6, source=source))["services"]
+    rows = encode_report(answer_ps(6, source=source))["services"]
     assert [(row["pid"], row["depth"], row["start_method"]) for row in rows] == [
         (6, 0, "exec"),
         (8, 1, "fork"),

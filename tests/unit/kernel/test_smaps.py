@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airmem.codec import fields_of
+from airmem.codec.document import fields_of
 from airmem.errors import Malformed
 from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
 from airmem.model.mapping import Mapping

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airmem.codec import fields_of
+from airmem.codec.document import fields_of
 from airmem.kernel.status import parse_credentials, parse_status, parse_status_account
 from tests.captures import PROCESSES, read_capture
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airmem.codec import encode_doctor
+from airmem.codec.document import encode_report
 from airmem.model.environment import DoctorReport
 from airmem.model.report import Head
 from airmem.model.snapshot import Host
@@ -148,7 +148,7 @@ def test_it_can_be_read_in_80_columns_and_lines_to_copy_are_whole(kind, facts, v
 
 
 def test_json_says_true_false_or_partly():
-    document = json.loads(json.dumps(encode_doctor(report(environment(), REFUSED))))
+    document = json.loads(json.dumps(encode_report(report(environment(), REFUSED))))
     assert {one["possible"] for one in document["commands"]} == {True, False, "partly"}
     assert document["target"]["identity"]["is_dumpable"] is True
     assert document["environment"]["place"]["identity"]["bounding_capabilities"][19] == "CAP_SYS_PTRACE"
