@@ -1,4 +1,4 @@
-"""What became of the pages that workers inherited, in bytes."""
+"""What became of the pages that workers inherited, in bytes, and what a collection will make of the rest."""
 
 from __future__ import annotations
 
@@ -7,23 +7,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airmem.analysis.address_map import find_runs, sum_by_mapping
+from airmem.analysis.words import ALLOCATED, CHANGED, FREED, OTHER
 from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, FREED_BY_PARENT, NEW, SHARED, SWAPPED
-from airmem.model.cow import CAUSES, CowWorker
+from airmem.model.cow import CAUSES, CauseBytes, CowWorker, DataBytes, Forecast
 from airmem.units import PAGE_BYTES
 
 if TYPE_CHECKING:
+    from airmem.analysis.explain import Explanation
     from airmem.analysis.writers import Member
     from airmem.model.process import Process
 
 UNKNOWN = CAUSES.index("unknown")
 
 
-def describe_worker(process: Process, role: str, component: str | None, member: Member | None) -> CowWorker:
-    """Return a process's pages by state; `member` is None where its page table, or its parent's, cannot be read."""
+def describe_worker(
+    process: Process, role: str, component: str | None, member: Member | None, told: Explanation | None
+) -> CowWorker:
+    """Return a process's pages by state and cause.
+
+    `member` is None where its page table, or its parent's, cannot be read; `told` where contents cannot.
+    """
     if member is None:
         return _unread(process, role, component)
     counts = np.bincount(member.states, minlength=SWAPPED + 1) * PAGE_BYTES
     shared, copied, by_parent = (int(counts[state]) for state in (SHARED, COPIED, COPIED_BY_PARENT))
+    causes = np.full(len(member.pages), UNKNOWN, np.uint8) if told is None else told.causes
     return CowWorker(
         process=process,
         role=role,
@@ -36,15 +44,70 @@ def describe_worker(process: Process, role: str, component: str | None, member: 
         freed_by_parent_bytes=int(counts[FREED_BY_PARENT]),
         new_bytes=int(counts[NEW]),
         swapped_bytes=int(counts[SWAPPED]),
-        causes=None,
-        data=None,
-        types=(),
-        collector=None,
-        at_risk_bytes=None,
-        frozen_shared_bytes=None,
+        causes=_sum_causes(member, causes),
+        data=None if told is None else _sum_data(told),
+        types=() if told is None else told.types,
+        collector=None if told is None else told.collector,
+        at_risk_bytes=None if told is None or told.live is None else _size(told.live & member.is_shared),
+        frozen_shared_bytes=None
+        if told is None or told.frozen is None or told.live is None
+        else _size(told.frozen & ~told.live & member.is_shared),
         unstable_bytes=0,
         mappings=sum_by_mapping(member),
-        runs=find_runs(member, np.full(len(member.pages), UNKNOWN, np.uint8)),
+        runs=find_runs(member, causes),
+    )
+
+
+def forecast(members: list[Member | None], told: dict[int, Explanation]) -> Forecast:
+    """Return by how much the tree would grow if every process of it ran one full collection.
+
+    Of a page that several map the last one to write keeps the original: one copy less than processes.
+    """
+    family = [one for one in members[1:] if one is not None]
+    total = 0
+    for member in family:
+        explanation = told.get(member.position)
+        if explanation is None or explanation.live is None:
+            continue
+        total += _size(explanation.live & (member.states == SHARED))
+    for elder in members:
+        if elder is not None:
+            total += _siblings_at_risk(elder, told)
+    is_known = any(one.live is not None for one in told.values())
+    return Forecast(at_risk_bytes=total if is_known else None, worker_count=len(members) - 1)
+
+
+def _siblings_at_risk(elder: Member, told: dict[int, Explanation]) -> int:
+    """Return what children would copy of pages that they share with each other and not with their parent."""
+    frames = []
+    for child in elder.children:
+        explanation = told.get(child.position)
+        if explanation is not None and explanation.live is not None:
+            joint = explanation.live & child.is_shared & (child.states == COPIED_BY_PARENT)
+            frames.append(child.frames[joint])
+    if not frames:
+        return 0
+    joined = np.concatenate(frames)
+    if not joined.any():  # hidden: then one of the children, the one with most, keeps the originals
+        return (len(joined) - max(map(len, frames))) * PAGE_BYTES
+    return (len(joined) - len(np.unique(joined))) * PAGE_BYTES
+
+
+def _size(flags: np.typing.NDArray[np.bool_]) -> int:
+    return int(np.count_nonzero(flags)) * PAGE_BYTES
+
+
+def _sum_causes(member: Member, causes: np.typing.NDArray[np.uint8]) -> CauseBytes:
+    sums = np.bincount(causes[member.states == COPIED], minlength=len(CAUSES)) * PAGE_BYTES
+    gc, refcount, data, unknown = (int(one) for one in sums)
+    return CauseBytes(gc_bytes=gc, refcount_bytes=refcount, data_bytes=data, unknown_bytes=unknown)
+
+
+def _sum_data(told: Explanation) -> DataBytes:
+    kinds = told.comparison.kinds[told.comparison.codes == OTHER]
+    sums = np.bincount(kinds, minlength=CHANGED + 1) * PAGE_BYTES
+    return DataBytes(
+        allocated_bytes=int(sums[ALLOCATED]), freed_bytes=int(sums[FREED]), changed_bytes=int(sums[CHANGED])
     )
 
 

@@ -35,7 +35,11 @@ FORKED_RATIO = 0.5
 DOUBT_RATIO = 0.01
 """Up to this part of the differing pages may rest on who forked rather than on flags for an answer to be exact."""
 
-PROBE_FRAMES = 64
+BUSY_RATIO = 0.05
+"""A parent that wrote more than this part of the pages that a child copied, too, has been at work since the fork."""
+
+PROBE_FRAMES = 256
+"""So many frames are looked up where a part tells enough."""
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +48,7 @@ class Member:
 
     `in_parent` is each page's place among the parent's pages, -1 where it has none. `is_shared` tells where another
     process of the family maps the same frame. `differing_count` and `doubtful_count` are pages whose frames differ,
-    and those of them whose writer is inferred.
+    and those of them whose writer is inferred. `is_parent_busy`: the parent has written pages that this one copied, too.
     """
 
     position: int
@@ -61,6 +65,7 @@ class Member:
     differing_count: int = 0
     doubtful_count: int = 0
     is_exact: bool = True
+    is_parent_busy: bool = False
 
     @property
     def certainty(self) -> str:
@@ -143,7 +148,7 @@ def _by_frames(tables: AnonymousTables, family: list[Member]) -> None:
         member.is_shared[own[is_same]] = True
         member.parent.is_shared[theirs[is_same]] = True
         differing[member.position] = (own[~is_same], theirs[~is_same])
-    exclusive = _Exclusive(tables, family, differing)
+    exclusive = _Exclusive(tables, family)
     for elder in family:
         if elder.children:
             _find_siblings(elder)
@@ -156,30 +161,23 @@ def _by_frames(tables: AnonymousTables, family: list[Member]) -> None:
 
 
 class _Exclusive:
-    """Which of the frames in question are exclusive to one address space, looked up once for the whole family."""
+    """Which frames are exclusive to one address space (see model.anonymous), where that can be told."""
 
-    def __init__(
-        self, tables: AnonymousTables, family: list[Member], differing: dict[int, tuple[Pages, Pages]]
-    ) -> None:
-        asked = []
-        for member in family:
-            if member.parent is not None:
-                own, theirs = differing[member.position]
-                new = np.flatnonzero((member.states == NEW) & member.is_present)
-                asked += [member.frames[own], member.parent.frames[theirs], member.frames[new]]
-        self._frames = np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)
+    def __init__(self, tables: AnonymousTables, family: list[Member]) -> None:
+        self._tables = tables
         shared = [member.frames[member.states == SHARED][:PROBE_FRAMES] for member in family]
-        found = tables.find_exclusive(self._frames)
         probe = np.unique(np.concatenate(shared)) if shared else np.zeros(0, np.int64)
-        self.is_known = found is not None and tables.is_trusted(probe)
-        self._found = found if found is not None else np.zeros(len(self._frames), np.bool_)
+        self.is_known = tables.is_trusted(probe)
 
     def of(self, frames: Pages) -> Flags:
-        """Tell of each frame; of those that were not in question False."""
-        if not self.is_known or not len(self._frames):
+        """Tell of each frame."""
+        if not self.is_known or not len(frames):
             return np.zeros(len(frames), np.bool_)
-        at = np.minimum(np.searchsorted(self._frames, frames), len(self._frames) - 1)
-        told: Flags = self._found[at] & (self._frames[at] == frames)
+        order = np.argsort(frames, kind="stable")
+        found = self._tables.find_exclusive(frames[order])
+        told = np.zeros(len(frames), np.bool_)
+        if found is not None:
+            told[order] = found
         return told
 
 
@@ -212,14 +210,17 @@ def _settle(member: Member, own: Pages, theirs: Pages, exclusive: _Exclusive) ->
         by_parent = _is_minority(member, own, theirs)
         member.doubtful_count = len(own)
     else:
-        is_mine, is_parents = exclusive.of(mine), exclusive.of(parents)
-        joint = _is_in_another_line(member, own)
-        by_parent = ~is_mine & (is_parents | joint)
+        is_mine = exclusive.of(mine)
+        rest = np.flatnonzero(~is_mine)
+        by_parent = ~is_mine
+        by_parent[rest] = exclusive.of(parents[rest]) | _is_in_another_line(member, own[rest])
         doubtful = ~is_mine & ~by_parent
-        if doubtful.any():
-            member.doubtful_count = int(np.count_nonzero(doubtful))
-            if not _has_forked(member, exclusive):
-                by_parent |= doubtful
+        member.doubtful_count = int(np.count_nonzero(doubtful))
+        if member.doubtful_count and not _has_forked(member, exclusive):
+            by_parent |= doubtful
+        both = np.flatnonzero(is_mine)
+        both = both[:: max(1, len(both) // PROBE_FRAMES)]
+        member.is_parent_busy = bool(len(both)) and float(np.mean(exclusive.of(parents[both]))) > BUSY_RATIO
     member.states[own] = np.where(by_parent, COPIED_BY_PARENT, COPIED)
 
 
@@ -248,6 +249,7 @@ def _has_forked(member: Member, exclusive: _Exclusive) -> bool:
     if member.children:
         return True
     new = member.frames[(member.states == NEW) & member.is_present]
+    new = new[:: max(1, len(new) // PROBE_FRAMES)]
     return bool(len(new)) and float(np.mean(~exclusive.of(new))) > FORKED_RATIO
 
 

@@ -16,10 +16,11 @@ from airmem.model.report import Head
 from airmem.services.detect import detect_roles
 
 if TYPE_CHECKING:
+    from airmem.analysis.explain import FamilyContents
     from airmem.analysis.writers import Member
     from airmem.collect.anonymous import LiveAnonymousTables
     from airmem.collect.source import Source
-    from airmem.model.cow import CowWorker
+    from airmem.model.cow import Coverage, CowWorker
     from airmem.model.gap import Gap
     from airmem.model.snapshot import TreeSnapshot
 
@@ -42,7 +43,8 @@ def answer_cow(root_pid: int, *, source: Source | None = None) -> CowReport:
     tables = _open_tables(reader, snapshot)
     members = _find_writers(tables, snapshot)
     _require_root(reader, snapshot, members[0], again)
-    workers = _describe(reader, snapshot, members)
+    told, coverage, obstacles = _read_contents(reader, snapshot, members)
+    workers = _describe(reader, snapshot, members, told)
     return CowReport(
         head=Head(
             command="cow",
@@ -52,12 +54,12 @@ def answer_cow(root_pid: int, *, source: Source | None = None) -> CowReport:
         ),
         root_pid=root_pid,
         component=None,
-        collector=None,
+        collector=told.collectors.get(0) if told else None,
         workers=workers,
-        forecast=Forecast(at_risk_bytes=None, worker_count=len(workers)),
-        coverage=None,
+        forecast=_forecast(members, told),
+        coverage=coverage,
         remedies=(),
-        gaps=_advise(reader, snapshot, tables, members, again),
+        gaps=_advise(reader, snapshot, tables, members, obstacles, again),
         findings=(),
     )
 
@@ -107,22 +109,69 @@ def _require_root(reader: Source, snapshot: TreeSnapshot, root: Member | None, a
     raise NotMeasurable(f"the page table of process {process.pid} is too large", "")
 
 
-def _describe(reader: Source, snapshot: TreeSnapshot, members: list[Member | None]) -> tuple[CowWorker, ...]:
+def _read_contents(
+    reader: Source, snapshot: TreeSnapshot, members: list[Member | None]
+) -> tuple[FamilyContents | None, Coverage | None, tuple[Gap, ...]]:
+    """Return what contents tell, how much of them was read, and what is in the way."""
+    from airmem.analysis.explain import ChosenBlocks, explain_family  # noqa: PLC0415  # imports numpy
+    from airmem.collect.contents import LiveContents  # noqa: PLC0415  # imports numpy
+    from airmem.model.cow import Coverage  # noqa: PLC0415
+
+    root_pid = snapshot.processes[0].process.pid
+    if not any(one is not None and one.children for one in members):
+        return None, None, ()
+    keys = [one.process.key for one in snapshot.processes]
+    try:
+        with LiveContents(reader) as contents:
+            for one in members:
+                if one is not None and (one.children or one.parent):
+                    contents.hold(keys[one.position])
+            told = explain_family(contents, keys, members, ChosenBlocks())
+            coverage = Coverage(read_bytes=contents.read_bytes, fraction_ratio=1.0, margin_ratio=0.0, duty_ratio=None)
+    except NotPermitted:
+        from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
+
+        return None, None, (gap(root_pid, "causes", *explain_denial(reader, root_pid)),)
+    except OSError as problem:
+        return None, None, (gap(root_pid, "causes", "not_captured", str(problem)),)
+    gaps = [gap(keys[at][0], "causes", "not_cpython", cause) for at, cause in told.obstacles.items()]
+    gaps += [gap(keys[at][0], "causes", "gone", "it ended while its memory was read") for at in told.gone]
+    return told, coverage, tuple(gaps)
+
+
+def _forecast(members: list[Member | None], told: FamilyContents | None) -> Forecast:
+    if told is None:
+        return Forecast(at_risk_bytes=None, worker_count=len(members) - 1)
+    from airmem.analysis.cow import forecast  # noqa: PLC0415  # imports numpy
+
+    return forecast(members, told.workers)
+
+
+def _describe(
+    reader: Source, snapshot: TreeSnapshot, members: list[Member | None], told: FamilyContents | None
+) -> tuple[CowWorker, ...]:
     from airmem.analysis.cow import describe_worker  # noqa: PLC0415  # imports numpy
 
     roles = detect_roles([one.process for one in snapshot.processes], LiveListeners(reader))
     found = []
+    explanations = told.workers if told else {}
     for one, member in list(zip(snapshot.processes, members, strict=True))[1:]:
         role = roles.get(one.process.pid)
         name = role.role if role else "worker" if one.process.is_forked else "child"
-        found.append(describe_worker(one.process, name, role.component if role else None, member))
+        explanation = None if member is None else explanations.get(member.position)
+        found.append(describe_worker(one.process, name, role.component if role else None, member, explanation))
     return tuple(found)
 
 
 def _advise(
-    reader: Source, snapshot: TreeSnapshot, tables: LiveAnonymousTables, members: list[Member | None], again: str
+    reader: Source,
+    snapshot: TreeSnapshot,
+    tables: LiveAnonymousTables,
+    members: list[Member | None],
+    obstacles: tuple[Gap, ...],
+    again: str,
 ) -> tuple[Gap, ...]:
-    gaps = list(snapshot.gaps)
+    gaps = [*snapshot.gaps, *obstacles]
     known = {one.pid for one in gaps}
     for one, member in zip(snapshot.processes, members, strict=True):
         if member is None and one.process.pid not in known:
