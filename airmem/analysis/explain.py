@@ -216,10 +216,11 @@ def _types(
     pages = {cause: counts.copy() for cause, counts in comparison.pages.items()}
     rewritten = np.zeros(len(tracked.live), np.bool_)
     rewritten[child.in_parent[(causes == GC) & (comparison.codes == IDENTICAL)]] = True
-    chosen = rewritten[tracked.pages]
-    numbers, size = tracked.numbers[chosen], len(table)
-    words["gc"] += np.bincount(numbers, weights=tracked.head_counts[chosen], minlength=size).astype(np.int64)[:size]
-    pages["gc"] += np.bincount(numbers, minlength=size)[:size]
+    if rewritten.any():
+        chosen = rewritten[tracked.places]
+        size = len(table)
+        words["gc"] += np.bincount(tracked.numbers[chosen], minlength=size)
+        pages["gc"] += np.bincount(tracked.numbers[chosen & tracked.is_first], minlength=size)
     found = [
         TypeWords(
             type=names.name(table.types[number]),

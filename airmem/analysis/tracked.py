@@ -36,17 +36,17 @@ ROUNDS = 8
 class TrackedPages:
     """Which of a parent's pages hold heads, by the collector's lists.
 
-    `live` and `young` (all generations; 0 and 1 only) and `frozen` are flags for each of its pages. `pages`, `numbers`
-    and `head_counts` are parallel: so many live heads of a type lie on a page. `collector` is None when none could be
-    made sure of: then nobody knows what is frozen.
+    `live` and `young` (all generations; 0 and 1 only) and `frozen` are flags for each of its pages. `places`, `numbers`
+    and `is_first` are parallel, one for each live head: its page's place, its type, and whether it is the first of its
+    type on its page. `collector` is None when none could be made sure of: then nobody knows what is frozen.
     """
 
     live: Flags
     young: Flags
     frozen: Flags
-    pages: npt.NDArray[np.int64]
-    numbers: npt.NDArray[np.int64]
-    head_counts: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int32]
+    numbers: npt.NDArray[np.int32]
+    is_first: Flags
     collector: Collector | None
     counters: Counters | None
     frozen_ends: bytes
@@ -60,13 +60,13 @@ def find_tracked(
 
     `pages` may be its parent's: heads on other pages are left out. Errors: ProcessGone.
     """
+    links = check_lists(heads)
     for _ in range(ROUNDS):
-        links = check_lists(heads)
         complete = complete_heads(contents, key, learner, heads, links)
         if complete is heads:
             break
         heads = complete
-    links = check_lists(heads)
+        links = check_lists(heads)
     lists = find_collectors(contents, key, heads, links)
     place, is_there = _places(heads, pages)
     list_of = np.where(links.is_tracked & is_there, lists.list_of, NO_LIST)
@@ -75,14 +75,15 @@ def find_tracked(
     is_live = (list_of >= 0) & (list_of < GENERATION_COUNT)
     collector = lists.collectors[0] if lists.collectors else None
     counters = None if collector is None else read_counters(contents, key, collector)
-    pairs, head_counts = _count_pairs(place, heads.numbers, is_live)
+    typed = is_live & (heads.numbers >= 0)
+    places, numbers = place[typed], heads.numbers[typed]
     return TrackedPages(
         live=_flags(place, is_live, len(pages)),
         young=_flags(place, is_live & (list_of < GENERATION_COUNT - 1), len(pages)),
         frozen=_flags(place, list_of == FROZEN, len(pages)),
-        pages=pairs[0],
-        numbers=pairs[1],
-        head_counts=head_counts,
+        places=places,
+        numbers=numbers,
+        is_first=_find_firsts(places, numbers),
         collector=collector,
         counters=counters,
         frozen_ends=read_frozen_ends(contents, key, collector),
@@ -104,12 +105,15 @@ def read_frozen_ends(memory: Memory, key: ProcessKey, collector: Collector | Non
 
 
 def _places(heads: Heads, pages: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], Flags]:
-    """Return each head's place among the pages, and whether it lies on one."""
+    """Return each head's place among the pages, and whether it lies on one. Both ascend, so each page is looked up once."""
     own = (heads.addresses // np.uint64(PAGE_BYTES)).astype(np.int64)
-    if not len(pages):
+    if not len(pages) or not len(own):
         return np.zeros(len(own), np.int32), np.zeros(len(own), np.bool_)
-    place = np.minimum(np.searchsorted(pages, own), len(pages) - 1)
-    return place.astype(np.int32), pages[place] == own
+    begins = np.concatenate(([0], np.flatnonzero(np.diff(own)) + 1))
+    lengths = np.diff(np.append(begins, len(own)))
+    distinct = own[begins]
+    place = np.minimum(np.searchsorted(pages, distinct), len(pages) - 1)
+    return np.repeat(place.astype(np.int32), lengths), np.repeat(pages[place] == distinct, lengths)
 
 
 def _flags(place: npt.NDArray[np.int32], which: Flags, count: int) -> Flags:
@@ -118,17 +122,13 @@ def _flags(place: npt.NDArray[np.int32], which: Flags, count: int) -> Flags:
     return flags
 
 
-def _count_pairs(
-    place: npt.NDArray[np.int32], numbers: npt.NDArray[np.int32], which: Flags
-) -> tuple[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
-    """Return the pairs of page and type that occur, and how often."""
-    chosen = which & (numbers >= 0)
-    if not chosen.any():
-        nothing = np.zeros(0, np.int64)
-        return (nothing, nothing), nothing
-    size = int(numbers.max()) + 1
-    pairs, counts = np.unique(place[chosen].astype(np.int64) * size + numbers[chosen], return_counts=True)
-    return (pairs // size, pairs % size), counts.astype(np.int64)
+def _find_firsts(places: npt.NDArray[np.int32], numbers: npt.NDArray[np.int32]) -> Flags:
+    """Tell which heads (their places ascend) are the first of their type on their page."""
+    narrow = numbers.astype(np.uint16) if len(numbers) and int(numbers.max()) < 1 << 16 else numbers
+    order = np.argsort(narrow, kind="stable")  # a radix sort where numbers are narrow
+    is_first = np.ones(len(numbers), np.bool_)
+    is_first[order[1:]] = (np.diff(places[order]) != 0) | (np.diff(numbers[order]) != 0)
+    return is_first
 
 
 def _state(

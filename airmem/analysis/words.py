@@ -72,12 +72,12 @@ def compare_pages(table: TypeTable | None, originals: Words, copies: Words, ahea
         codes[:] = UNREAD
         return Changes(codes, kinds, nothing, nothing, nothing)
     differs = copies != originals
-    changed_words = differs.sum(axis=1)
-    full = np.flatnonzero(changed_words > MOST_MARKED_WORDS)
-    if len(full):
+    rows = np.flatnonzero(differs.view(np.uint64).any(axis=1))  # eight flags at once: most pages are identical
+    if len(rows):
+        is_full = np.count_nonzero(differs[rows], axis=1) > MOST_MARKED_WORDS
+        full, rows = rows[is_full], rows[~is_full]
         codes[full] = OTHER
         _tell_kinds_of_slots(table, kinds, full, originals, copies)
-    rows = np.flatnonzero((changed_words > 0) & (changed_words <= MOST_MARKED_WORDS))
     if not len(rows):
         return Changes(codes, kinds, nothing, nothing, nothing)
     extended = np.concatenate((copies[rows], ahead[rows]), axis=1)
