@@ -22,6 +22,7 @@ from airmem.units import MIB, PAGE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airmem.analysis.fraction import Fraction
     from airmem.analysis.words import Changes
     from airmem.cpython.heads import Heads
     from airmem.cpython.types import TypeTable, Words
@@ -71,15 +72,19 @@ class Line:
 
 
 def compare_line(
-    contents: Contents, keys: Sequence[ProcessKey], elder: Member, table: TypeTable | None, chosen: npt.NDArray[np.bool_]
+    contents: Contents,
+    keys: Sequence[ProcessKey],
+    elder: Member,
+    table: TypeTable | None,
+    fraction: Fraction,
 ) -> Line:
     """Return what differs between a parent's pages and its children's copies, and the parent's heads.
 
-    `keys` go by position in the tree. `table` is None where the memory is not a CPython's. `chosen` tells which blocks
-    of the parent's pages to look at. Errors: ProcessGone when the parent ends meanwhile.
+    `keys` go by position in the tree. `table` is None where the memory is not a CPython's. `fraction` of the copies is
+    read. Errors: ProcessGone when the parent ends meanwhile.
     """
     line = Line(elder)
-    stream = _Stream(contents, keys, elder, table)
+    stream = _Stream(contents, keys, elder, table, fraction)
     size = 0 if table is None else len(table)
     for child in elder.children:
         count = len(child.pages)
@@ -89,9 +94,8 @@ def compare_line(
             words={cause: np.zeros(size, np.int64) for cause in ("refcount", "gc")},
             pages={cause: np.zeros(size, np.int64) for cause in ("refcount", "gc")},
         )
-    for number, first in enumerate(range(0, len(elder.pages), BLOCK_PAGES)):
-        if chosen[number]:
-            stream.take(first, line.comparisons)
+    for first in range(0, len(elder.pages), BLOCK_PAGES):
+        stream.take(first, line.comparisons)
     line.heads = stream.finish()
     return line
 
@@ -100,7 +104,12 @@ class _Stream:
     """Lets the pages of a parent go by, and beside them the copies of its children."""
 
     def __init__(
-        self, contents: Contents, keys: Sequence[ProcessKey], elder: Member, table: TypeTable | None
+        self,
+        contents: Contents,
+        keys: Sequence[ProcessKey],
+        elder: Member,
+        table: TypeTable | None,
+        fraction: Fraction,
     ) -> None:
         self._contents = contents
         self._keys = keys
@@ -113,7 +122,7 @@ class _Stream:
         self._holders = find_holders(elder)
         self._copied = []
         for child in elder.children:
-            at = np.flatnonzero(child.states == COPIED)
+            at = fraction.choose(np.flatnonzero(child.states == COPIED))
             self._copied.append((child, at, child.in_parent[at].astype(np.int64)))
         self._is_gone: set[int] = set()
 
@@ -172,14 +181,12 @@ class _Stream:
             comparison.cache_words += int(np.count_nonzero(in_code))
             comparison.cache_pages += len(np.unique(page[in_code]))
 
-    def _with_holders(
-        self, places: npt.NDArray[np.int64], originals: Words, is_read: npt.NDArray[np.bool_]
-    ) -> Words:
+    def _with_holders(self, places: npt.NDArray[np.int64], originals: Words, is_read: npt.NDArray[np.bool_]) -> Words:
         """Return the block with the originals of those pages that the parent itself has written, from who has them."""
         holders = self._holders[places]
         if not (holders >= 0).any():
             return originals
-        replaced = originals.copy()
+        replaced: Words = originals.copy()
         for position in np.unique(holders[holders >= 0]).tolist():
             rows = np.flatnonzero(holders == position)
             words = self._copy[: len(rows) * WORDS_PER_PAGE]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from airmem.analysis.causes import BLOCK_PAGES, Comparison, Line, compare_line
-from airmem.analysis.collected import GC, find_collections, name_causes, of_parent, worker_state
+from airmem.analysis.causes import Comparison, Line, compare_line
+from airmem.analysis.collected import GC, UNKNOWN, find_collections, name_causes, of_parent, worker_state
 from airmem.analysis.tracked import TrackedPages, find_tracked, read_frozen_ends
 from airmem.analysis.words import IDENTICAL
 from airmem.analysis.writers import SHARED, Member
-from airmem.cpython.collector import Counters, read_counters
+from airmem.cpython.collector import read_counters
 from airmem.cpython.heads import HeadList, Heads
 from airmem.cpython.learn import TypeLearner, learn_types
 from airmem.cpython.names import TypeNames
@@ -25,9 +25,14 @@ from airmem.units import PAGE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airmem.analysis.fraction import Fraction
     from airmem.cpython.types import Flags, TypeTable
     from airmem.model.contents import Contents, ProcessKey
     from airmem.model.cow import CollectorState
+
+IMMORTAL_COUNT = 3 << 28
+"""From here on the count of `type` is not counted any more: 3.12 and later give immortal objects 2**32 - 1 or 3 << 30,
+which code built for the stable ABI of older versions may have changed a little (PEP 683)."""
 
 INLINE_CACHES = "builtins.code (inline caches)"
 
@@ -35,7 +40,8 @@ INLINE_CACHES = "builtins.code (inline caches)"
 @dataclass(slots=True, eq=False)
 class Explanation:
     """What contents tell of one worker. `causes` has a place in model.cow.CAUSES for each of its pages. `live` and
-    `frozen` are flags of its pages that hold tracked objects, None where that cannot be told."""
+    `frozen` are flags of its pages that hold tracked objects, None where that cannot be told. `has_immortals`: objects
+    that are part of Python are not counted (3.12 and later)."""
 
     comparison: Comparison
     causes: npt.NDArray[np.uint8]
@@ -43,6 +49,7 @@ class Explanation:
     frozen: Flags | None
     collector: CollectorState | None
     types: tuple[TypeWords, ...]
+    has_immortals: bool = True
 
 
 @dataclass(slots=True, eq=False)
@@ -56,127 +63,124 @@ class FamilyContents:
 
 
 def explain_family(
-    contents: Contents, keys: Sequence[ProcessKey], members: list[Member | None], chosen: ChosenBlocks
+    contents: Contents, keys: Sequence[ProcessKey], members: list[Member | None], fraction: Fraction
 ) -> FamilyContents:
-    """Return what the contents of a family's pages tell. `keys` go by position.
+    """Return what the contents of a family's pages tell. `keys` go by position, `fraction` of the copies is read.
 
     Errors: ProcessGone when the root ends meanwhile; of others only what concerns them is missing.
     """
-    found = FamilyContents()
-    learners: dict[int, TypeLearner | None] = {}
-    for elder in members:
-        if elder is None or not elder.children:
-            continue
-        try:
-            learner = _learn(contents, keys, elder, learners, found)
-            _explain_line(contents, keys, elder, learner, chosen, found)
-        except ProcessGone:
-            if elder.position == 0:
-                raise
-            found.gone.add(elder.position)
-    return found
+    return _Explainer(contents, keys, fraction).explain(members)
 
 
-class ChosenBlocks:
-    """Which blocks of a parent's pages are looked at: all of them."""
+class _Explainer:
+    """Goes through a family, one parent after the other."""
 
-    def of(self, block_count: int) -> npt.NDArray[np.bool_]:
-        """Return a flag for each block."""
-        return np.ones(block_count, np.bool_)
+    def __init__(self, contents: Contents, keys: Sequence[ProcessKey], fraction: Fraction) -> None:
+        self._contents = contents
+        self._keys = keys
+        self._fraction = fraction
+        self._found = FamilyContents()
+        self._learners: dict[int, TypeLearner | None] = {}
 
+    def explain(self, members: list[Member | None]) -> FamilyContents:
+        for elder in members:
+            if elder is None or not elder.children:
+                continue
+            try:
+                self._explain_line(elder, self._learn(elder))
+            except ProcessGone:
+                if elder.position == 0:
+                    raise
+                self._found.gone.add(elder.position)
+        return self._found
 
-def _learn(
-    contents: Contents,
-    keys: Sequence[ProcessKey],
-    elder: Member,
-    learners: dict[int, TypeLearner | None],
-    found: FamilyContents,
-) -> TypeLearner | None:
-    """Return what knows the types of a process, the same for all that descend from one by forks alone."""
-    top = elder
-    while top.parent is not None:
-        top = top.parent
-    if top.position not in learners:
-        try:
-            learners[top.position] = learn_types(contents, keys[top.position], top.pages[top.is_present])
-        except NotMeasurable as problem:
-            learners[top.position] = None
-            found.obstacles[top.position] = problem.cause
-    return learners[top.position]
+    def _learn(self, elder: Member) -> TypeLearner | None:
+        """Return what knows the types of a process, the same for all that descend from one by forks alone."""
+        top = elder
+        while top.parent is not None:
+            top = top.parent
+        if top.position not in self._learners:
+            learner = None
+            try:
+                learner = learn_types(self._contents, self._keys[top.position], top.pages[top.is_present])
+            except NotMeasurable as problem:
+                self._found.obstacles[top.position] = problem.cause
+            self._learners[top.position] = learner
+        return self._learners[top.position]
 
-
-def _explain_line(
-    contents: Contents,
-    keys: Sequence[ProcessKey],
-    elder: Member,
-    learner: TypeLearner | None,
-    chosen: ChosenBlocks,
-    found: FamilyContents,
-) -> None:
-    table = None if learner is None else learner.table()
-    block_count = -(-len(elder.pages) // BLOCK_PAGES)
-    line = compare_line(contents, keys, elder, table, chosen.of(block_count))
-    if learner is None or table is None or line.heads is None:
+    def _explain_line(self, elder: Member, learner: TypeLearner | None) -> None:
+        table = None if learner is None else learner.table()
+        line = compare_line(self._contents, self._keys, elder, table, self._fraction)
+        if learner is None or table is None or line.heads is None:
+            for child in elder.children:
+                self._found.workers[child.position] = _unexplained(line.comparisons[child.position])
+            return
+        key = self._keys[elder.position]
+        tracked = find_tracked(self._contents, key, learner, line.heads, elder.pages)
+        if tracked.state is not None:
+            self._found.collectors[elder.position] = tracked.state
+        lists = _Lists(self._contents, key, line, tracked, (learner, table))
+        names = TypeNames(self._contents, key)
         for child in elder.children:
-            found.workers[child.position] = _unexplained(line.comparisons[child.position])
-        return
-    tracked = find_tracked(contents, keys[elder.position], learner, line.heads, elder.pages)
-    if tracked.state is not None:
-        found.collectors[elder.position] = tracked.state
-    names = TypeNames(contents, keys[elder.position])
-    frozen_alike = {tracked.frozen_ends: tracked}
-    for child in elder.children:
-        try:
-            theirs = _tracked_of(contents, keys, child, line, (learner, table), tracked, frozen_alike)
-            counters = _counters(contents, keys[child.position], tracked)
-        except ProcessGone:
-            found.gone.add(child.position)
-            continue
-        comparison = line.comparisons[child.position]
-        ran = find_collections(child, theirs, counters)
-        causes = name_causes(child, comparison, theirs, ran)
-        found.workers[child.position] = Explanation(
+            try:
+                self._explain_child(child, lists, names)
+            except ProcessGone:
+                self._found.gone.add(child.position)
+
+    def _explain_child(self, child: Member, lists: _Lists, names: TypeNames) -> None:
+        key = self._keys[child.position]
+        tracked = lists.of(child, key)
+        counters = None if tracked.collector is None else read_counters(self._contents, key, tracked.collector)
+        comparison = lists.line.comparisons[child.position]
+        causes = name_causes(child, comparison, tracked, find_collections(child, tracked, counters))
+        self._found.workers[child.position] = Explanation(
             comparison=comparison,
             causes=causes,
-            live=of_parent(child, theirs.live) if theirs.collector else None,
-            frozen=of_parent(child, theirs.frozen) if theirs.collector else None,
-            collector=worker_state(theirs, counters, tracked.counters),
-            types=_types(child, comparison, causes, theirs, (table, names)),
+            live=of_parent(child, tracked.live) if tracked.collector else None,
+            frozen=of_parent(child, tracked.frozen) if tracked.collector else None,
+            collector=worker_state(tracked, counters, lists.parents.counters),
+            types=_types(child, comparison, causes, tracked, (lists.table, names)),
+            has_immortals=lists.has_immortals,
         )
 
 
 def _unexplained(comparison: Comparison) -> Explanation:
-    causes = np.full(len(comparison.codes), 3, np.uint8)
+    causes = np.full(len(comparison.codes), UNKNOWN, np.uint8)
     return Explanation(comparison=comparison, causes=causes, live=None, frozen=None, collector=None, types=())
 
 
-def _counters(contents: Contents, key: ProcessKey, tracked: TrackedPages) -> Counters | None:
-    return None if tracked.collector is None else read_counters(contents, key, tracked.collector)
+class _Lists:
+    """The tracked pages of a parent as its children have them.
 
-
-def _tracked_of(
-    contents: Contents,
-    keys: Sequence[ProcessKey],
-    child: Member,
-    line: Line,
-    types: tuple[TypeLearner, TypeTable],
-    tracked: TrackedPages,
-    frozen_alike: dict[bytes, TrackedPages],
-) -> TrackedPages:
-    """Return the tracked pages as a child has them: its parent's, unless one of them froze or unfroze after the fork.
-
-    Then the child's own heads are looked at, once for all children that froze the same.
+    They are the parent's, unless one of them froze or unfroze objects after the fork. Then the child's own heads are
+    looked at, once for all children that froze the same.
     """
-    if tracked.collector is None:
-        return tracked
-    key = keys[child.position]
-    ends = read_frozen_ends(contents, key, tracked.collector)
-    if ends not in frozen_alike:
-        learner, table = types
-        assert line.heads is not None  # noqa: S101  # the caller has seen to it
-        heads = _heads_of(contents, key, child, line.heads, table)
-        frozen_alike[ends] = find_tracked(contents, key, learner, heads, line.elder.pages)
-    return frozen_alike[ends]
+
+    def __init__(
+        self,
+        contents: Contents,
+        line_key: ProcessKey,
+        line: Line,
+        tracked: TrackedPages,
+        types: tuple[TypeLearner, TypeTable],
+    ) -> None:
+        self._contents = contents
+        self._learner, self.table = types
+        self._by_frozen = {tracked.frozen_ends: tracked}
+        self.line = line
+        self.parents = tracked
+        raw = contents.read(line_key, self._learner.type_address_bytes, 4)
+        self.has_immortals = int.from_bytes(raw, "little") >= IMMORTAL_COUNT
+
+    def of(self, child: Member, key: ProcessKey) -> TrackedPages:
+        """Return which of its parent's pages hold tracked objects of a child. Errors: ProcessGone."""
+        if self.parents.collector is None or self.line.heads is None:
+            return self.parents
+        ends = read_frozen_ends(self._contents, key, self.parents.collector)
+        if ends not in self._by_frozen:
+            heads = _heads_of(self._contents, key, child, self.line.heads, self.table)
+            self._by_frozen[ends] = find_tracked(self._contents, key, self._learner, heads, self.line.elder.pages)
+        return self._by_frozen[ends]
 
 
 def _heads_of(contents: Contents, key: ProcessKey, child: Member, parents: Heads, table: TypeTable) -> Heads:
@@ -209,7 +213,7 @@ def _types(
 ) -> tuple[TypeWords, ...]:
     """Return the types whose words changed, most pages first.
 
-    Of pages that a collection left as they were, each live head counts as one word: the collector wrote and restored it.
+    Of pages that a collection left as they were each live head counts as one word: it was written and restored.
     """
     table, names = named
     words = {cause: counts.copy() for cause, counts in comparison.words.items()}

@@ -105,7 +105,7 @@ def read_frozen_ends(memory: Memory, key: ProcessKey, collector: Collector | Non
 
 
 def _places(heads: Heads, pages: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], Flags]:
-    """Return each head's place among the pages, and whether it lies on one. Both ascend, so each page is looked up once."""
+    """Return each head's place among the pages, and whether it lies on one. Both ascend: a page is looked up once."""
     own = (heads.addresses // np.uint64(PAGE_BYTES)).astype(np.int64)
     if not len(pages) or not len(own):
         return np.zeros(len(own), np.int32), np.zeros(len(own), np.bool_)

@@ -110,9 +110,7 @@ def _is_live(table: TypeTable, words: Words) -> Flags:
     return live
 
 
-def _find_heads(
-    table: TypeTable, extended: Words, at: Numbers, word: Numbers
-) -> tuple[Flags, npt.NDArray[np.int32]]:
+def _find_heads(table: TypeTable, extended: Words, at: Numbers, word: Numbers) -> tuple[Flags, npt.NDArray[np.int32]]:
     """Tell which words belong to a head, and the types of the objects that they are heads of."""
     is_next = word & 1 == 0  # heads begin at multiples of 16 bytes
     is_typed, types = table.find(extended[at, word + np.where(is_next, 3, 2)])

@@ -26,8 +26,8 @@ States = npt.NDArray[np.uint8]
 
 NEW, SHARED, COPIED, COPIED_BY_PARENT, FREED_BY_PARENT, SWAPPED = range(6)
 """States of a page of a process. NEW: its parent has none at this address. SHARED: its parent maps the same frame.
-COPIED by itself. FREED_BY_PARENT: inherited, shared with siblings, and the parent has none any more. SWAPPED: it, or its
-parent's, is swapped out, so that they cannot be compared."""
+COPIED by itself. FREED_BY_PARENT: inherited, shared with siblings, and the parent has none any more. SWAPPED: it, or
+its parent's, is swapped out, so that they cannot be compared."""
 
 FORKED_RATIO = 0.5
 """A process whose new pages are for this part not exclusive has forked since it wrote them (see module)."""
@@ -47,8 +47,9 @@ class Member:
     """One process of a family: its anonymous pages, ascending, and the state of each (the root's are all NEW).
 
     `in_parent` is each page's place among the parent's pages, -1 where it has none. `is_shared` tells where another
-    process of the family maps the same frame. `differing_count` and `doubtful_count` are pages whose frames differ,
-    and those of them whose writer is inferred. `is_parent_busy`: the parent has written pages that this one copied, too.
+    process of the family maps the same frame, `is_joint` where a sibling does and the parent does not.
+    `differing_count` and `doubtful_count` are pages whose frames differ, and those of them whose writer is inferred.
+    `is_parent_busy`: the parent wrote pages that this one copied, too.
     """
 
     position: int
@@ -61,6 +62,7 @@ class Member:
     states: States
     in_parent: npt.NDArray[np.int32]
     is_shared: Flags
+    is_joint: Flags
     children: list[Member] = field(default_factory=list)
     differing_count: int = 0
     doubtful_count: int = 0
@@ -124,6 +126,7 @@ def _meet(position: int, read: AnonymousPages, elder: Member | None) -> Member:
         states=np.full(count, NEW, np.uint8),
         in_parent=in_parent,
         is_shared=np.zeros(count, np.bool_),
+        is_joint=np.zeros(count, np.bool_),
     )
 
 
@@ -197,7 +200,7 @@ def _find_siblings(elder: Member) -> None:
     for child, own in zip(elder.children, places, strict=True):
         mine = own[joint[begin : begin + len(own)]]
         begin += len(own)
-        child.is_shared[mine] = True
+        child.is_shared[mine] = child.is_joint[mine] = True
         child.states[mine[child.states[mine] == NEW]] = FREED_BY_PARENT
 
 
@@ -228,10 +231,12 @@ def _is_in_another_line(member: Member, own: Pages) -> Flags:
     """Tell where a sibling, or one of a sibling's descendants, maps the member's frame at the same address."""
     elder = member.parent
     assert elder is not None  # noqa: S101  # as in _settle
-    found = member.is_shared[own].copy()
+    found: Flags = member.is_joint[own].copy()
     pages, frames = member.pages[own], member.frames[own]
     for sibling in elder.children:
         for other in [] if sibling is member else _descendants(sibling):
+            if not len(other.pages):
+                continue
             at = np.minimum(np.searchsorted(other.pages, pages), len(other.pages) - 1)
             found |= (other.pages[at] == pages) & (other.frames[at] == frames)
     return found
@@ -250,7 +255,7 @@ def _has_forked(member: Member, exclusive: _Exclusive) -> bool:
         return True
     new = member.frames[(member.states == NEW) & member.is_present]
     new = new[:: max(1, len(new) // PROBE_FRAMES)]
-    return bool(len(new)) and float(np.mean(~exclusive.of(new))) > FORKED_RATIO
+    return bool(len(new) and np.mean(~exclusive.of(new)) > FORKED_RATIO)
 
 
 def _is_minority(member: Member, own: Pages, theirs: Pages) -> Flags:
@@ -266,7 +271,7 @@ def _is_minority(member: Member, own: Pages, theirs: Pages) -> Flags:
         here = child.pages[at] == pages
         with_member += here & (child.frames[at] == mine)
         with_parent += here & (child.frames[at] == parents)
-    minority: Flags = with_member > with_parent
+    minority: Flags = np.greater(with_member, with_parent)
     return minority
 
 

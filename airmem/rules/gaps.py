@@ -30,6 +30,7 @@ REMEDIES = {
     "gvisor": "Ask the host: the sandbox's own memory shows in the control group, not in its processes",
     "no_page_frames": "For exact sharing run airmem as root on the host, or in a privileged container",
     "no_numpy": "pip install numpy",
+    "not_cpython": "Who copied is told all the same; causes need CPython 3.10 or later, 64-bit, with a GIL",
     "too_large": "Ask for it with --depth pages, at an hour when a stall of some 30 ms for each GiB is harmless",
     "changing": "Ask again when the process is quieter; the other figures are not affected",
     "page_table_unreadable": f"{AS_ROOT}",
