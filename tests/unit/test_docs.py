@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from airmem import cli, errors
-from airmem.codec import encode_ps, encode_pss
+from airmem.codec import encode_cow, encode_ps, encode_pss
 from airmem.model.cgroup import CgroupMemory
 from airmem.model.change import RoleChange, RoleSize, TreeChange
 from airmem.model.finding import Finding
@@ -23,6 +23,7 @@ from airmem.model.gap import Gap
 from airmem.model.lineup import LinedUpMapping, WorkerRange
 from airmem.model.sharing import Sharing
 from airmem.model.snapshot import Host
+from airmem.questions.cow import answer_cow
 from airmem.questions.ps import answer_ps
 from airmem.questions.pss import answer_pss
 from airmem.rules.gaps import REMEDIES
@@ -168,6 +169,24 @@ def test_the_schema_has_every_field_of_the_host():
     assert set(schema["properties"]) == set(schema["required"]) == set(Host.__slots__)
 
 
+def look_at_forked_child(pid):
+    """Fork a child that ends when this process closes its pipe, and return what it copied."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    os.close(reading)
+    try:
+        report = answer_cow(pid, fraction_ratio=0.5)
+    finally:
+        os.close(writing)
+        os.waitpid(child, 0)
+    assert child in [one.process.pid for one in report.workers]
+    return report
+
+
 @pytest.fixture(scope="module")
 def documents():
     """Real documents of `airmem pss`, about the process of this test."""
@@ -176,6 +195,7 @@ def documents():
     documents = [plain, encode_pss(answer_pss(pid, "status")), encode_pss(answer_pss(pid, "auto"))]
     documents.append(encode_pss(answer_pss(pid, with_mappings=True, earlier=plain)))
     documents.append(encode_ps(answer_ps(pid)))
+    documents.append(encode_cow(look_at_forked_child(pid)))
     return [json.loads(json.dumps(document)) for document in documents]
 
 
