@@ -163,12 +163,18 @@ def show(pid: int, *options: str, prefix: Prefix = ()) -> tuple[str, str]:
     return " ".join(("airmem", *arguments)), at_terminal((*prefix, *AIRMEM, *arguments))
 
 
+def show_cow(pid: int) -> tuple[str, str]:
+    """Return a step that runs `airmem cow` on a demo."""
+    return f"airmem cow {pid} --top 6", at_terminal((*AIRMEM, "cow", str(pid), "--top", "6"))
+
+
 def make_mixed() -> Iterator[Example]:
     """Show workers that do different things."""
     options = ("--mode", "mixed", "--workers", "4")
     with demo(*options) as tree:
         yield "demo.txt", console((" ".join(("airmem demo", *options)), tree.printed))
         yield "pss.txt", console(show(tree.pid))
+        yield "cow.txt", console(show_cow(tree.pid))
         yield "pss-exclusive.txt", console(show(tree.pid, "--exclusive", "--sort", "uss", "--top", "2"))
         document = json.loads(run("pss", str(tree.pid), "--format", "json"))
         shown = json.dumps(document["tree"], indent=2)

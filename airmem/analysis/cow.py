@@ -1,4 +1,4 @@
-"""What became of the pages that workers inherited, in bytes."""
+"""What became of the pages that workers inherited, in bytes, and what a collection will make of the rest."""
 
 from __future__ import annotations
 
@@ -7,23 +7,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airmem.analysis.address_map import find_runs, sum_by_mapping
+from airmem.analysis.collected import was_compared
+from airmem.analysis.words import ALLOCATED, CHANGED, FREED, OTHER
 from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, FREED_BY_PARENT, NEW, SHARED, SWAPPED
-from airmem.model.cow import CAUSES, CowWorker
+from airmem.model.cow import CAUSES, CauseBytes, CowWorker, Forecast, WriteBytes
 from airmem.units import PAGE_BYTES
 
 if TYPE_CHECKING:
+    from airmem.analysis.explain import Explanation
     from airmem.analysis.writers import Member
     from airmem.model.process import Process
 
-UNKNOWN = CAUSES.index("unknown")
+REFCOUNT, UNKNOWN = CAUSES.index("refcount"), CAUSES.index("unknown")
 
 
-def describe_worker(process: Process, role: str, component: str | None, member: Member | None) -> CowWorker:
-    """Return a process's pages by state; `member` is None where its page table, or its parent's, cannot be read."""
+def describe_worker(
+    process: Process, role: str, component: str | None, member: Member | None, told: Explanation | None
+) -> CowWorker:
+    """Return a process's pages by state and cause.
+
+    `member` is None where its page table, or its parent's, cannot be read; `told` where contents cannot.
+    """
     if member is None:
         return _unread(process, role, component)
     counts = np.bincount(member.states, minlength=SWAPPED + 1) * PAGE_BYTES
     shared, copied, by_parent = (int(counts[state]) for state in (SHARED, COPIED, COPIED_BY_PARENT))
+    causes = np.full(len(member.pages), UNKNOWN, np.uint8) if told is None else told.causes
     return CowWorker(
         process=process,
         role=role,
@@ -36,16 +45,114 @@ def describe_worker(process: Process, role: str, component: str | None, member: 
         freed_by_parent_bytes=int(counts[FREED_BY_PARENT]),
         new_bytes=int(counts[NEW]),
         swapped_bytes=int(counts[SWAPPED]),
-        causes=None,
-        data=None,
-        types=(),
-        collector=None,
-        at_risk_bytes=None,
-        frozen_shared_bytes=None,
+        causes=_sum_causes(member, causes, told),
+        writes=None if told is None else _sum_writes(member, told),
+        types=() if told is None else told.types,
+        collector=None if told is None else told.collector,
+        at_risk_bytes=None if told is None or told.live is None else _size(told.live & member.is_shared),
+        frozen_shared_bytes=None
+        if told is None or told.frozen is None or told.live is None
+        else _size(told.frozen & ~told.live & member.is_shared),
+        static_refcount_bytes=None if told is None or told.has_immortals else _sum_static(member, causes),
         unstable_bytes=0,
         mappings=sum_by_mapping(member),
-        runs=find_runs(member, np.full(len(member.pages), UNKNOWN, np.uint8)),
+        runs=find_runs(member, causes),
     )
+
+
+def forecast(members: list[Member | None], told: dict[int, Explanation]) -> Forecast:
+    """Return by how much the tree would grow if every process of it ran one full collection.
+
+    Of a page that several map the last one to write keeps the original: one copy less than processes.
+    """
+    family = [one for one in members[1:] if one is not None]
+    total = 0
+    for member in family:
+        explanation = told.get(member.position)
+        if explanation is None or explanation.live is None:
+            continue
+        total += _size(explanation.live & (member.states == SHARED))
+    for elder in members:
+        if elder is not None:
+            total += _siblings_at_risk(elder, told)
+    is_known = any(one.live is not None for one in told.values())
+    return Forecast(at_risk_bytes=total if is_known else None, worker_count=len(members) - 1)
+
+
+def _siblings_at_risk(elder: Member, told: dict[int, Explanation]) -> int:
+    """Return what children would copy of pages that they share with each other and not with their parent."""
+    frames = []
+    for child in elder.children:
+        explanation = told.get(child.position)
+        if explanation is not None and explanation.live is not None:
+            joint = explanation.live & child.is_shared & (child.states == COPIED_BY_PARENT)
+            frames.append(child.frames[joint])
+    if not frames:
+        return 0
+    joined = np.concatenate(frames)
+    if not joined.any():  # hidden: then one of the children, the one with most, keeps the originals
+        return (len(joined) - max(map(len, frames))) * PAGE_BYTES
+    return (len(joined) - len(np.unique(joined))) * PAGE_BYTES
+
+
+def sum_old_originals(members: list[Member | None]) -> int:
+    """Return the bytes of originals that only children still map, since their parent wrote its pages after the fork."""
+    total = 0
+    for elder in members:
+        if elder is None or not elder.children:
+            continue
+        frames = np.concatenate([child.frames[child.states == COPIED_BY_PARENT] for child in elder.children])
+        if frames.any():
+            total += len(np.unique(frames)) * PAGE_BYTES
+        else:  # hidden: at least those of the child that has most
+            counts = [int(np.count_nonzero(child.states == COPIED_BY_PARENT)) for child in elder.children]
+            total += max(counts) * PAGE_BYTES
+    return total
+
+
+def _sum_static(member: Member, causes: np.typing.NDArray[np.uint8]) -> int:
+    """Return the bytes copied by reference counts in mappings of files and in the zeroed part that follows them."""
+    starts = np.array([one.start_address // PAGE_BYTES for one in member.ranges], np.int64)
+    if not len(starts):
+        return 0
+    is_file = np.array([one.inode != 0 for one in member.ranges], np.bool_)
+    ends = np.array([one.end_address // PAGE_BYTES for one in member.ranges], np.int64)
+    is_unnamed = np.array([not one.name for one in member.ranges], np.bool_)
+    is_file[1:] |= is_file[:-1] & is_unnamed[1:] & (starts[1:] == ends[:-1])
+    place = np.searchsorted(starts, member.pages, side="right") - 1
+    return _size(is_file[place] & (member.states == COPIED) & (causes == REFCOUNT))
+
+
+def _size(flags: np.typing.NDArray[np.bool_]) -> int:
+    return int(np.count_nonzero(flags)) * PAGE_BYTES
+
+
+def _sum_causes(member: Member, causes: np.typing.NDArray[np.uint8], told: Explanation | None) -> CauseBytes:
+    """Return the copied bytes by cause; where a part of the pages was read, in the proportions of that part."""
+    is_copied = member.states == COPIED
+    looked = is_copied if told is None else is_copied & was_compared(told.comparison)
+    counts = np.bincount(causes[looked], minlength=len(CAUSES))
+    gc, refcount, data_count, unknown = (one * PAGE_BYTES for one in _extend(counts, int(np.count_nonzero(is_copied))))
+    return CauseBytes(gc_bytes=gc, refcount_bytes=refcount, data_bytes=data_count, unknown_bytes=unknown)
+
+
+def _sum_writes(member: Member, told: Explanation) -> WriteBytes:
+    codes = told.comparison.codes
+    looked = np.count_nonzero(was_compared(told.comparison))
+    counts = np.bincount(told.comparison.kinds[codes == OTHER], minlength=CHANGED + 1)
+    rest = looked - int(counts.sum())
+    extended = _extend(np.append(counts, rest), int(np.count_nonzero(member.states == COPIED)))
+    sums = [one * PAGE_BYTES for one in extended]
+    return WriteBytes(allocated_bytes=sums[ALLOCATED], freed_bytes=sums[FREED], changed_bytes=sums[CHANGED])
+
+
+def _extend(counts: np.typing.NDArray[np.int64], total: int) -> list[int]:
+    """Return counts of a part in the same proportions for so many in all, whole numbers that sum to it."""
+    looked = int(counts.sum())
+    if not looked or looked == total:
+        return [int(one) for one in counts]
+    edges = np.rint(np.cumsum(counts) * (total / looked)).astype(np.int64)
+    return [int(one) for one in np.diff(edges, prepend=0)]
 
 
 def _unread(process: Process, role: str, component: str | None) -> CowWorker:
@@ -62,11 +169,12 @@ def _unread(process: Process, role: str, component: str | None) -> CowWorker:
         new_bytes=None,
         swapped_bytes=None,
         causes=None,
-        data=None,
+        writes=None,
         types=(),
         collector=None,
         at_risk_bytes=None,
         frozen_shared_bytes=None,
+        static_refcount_bytes=None,
         unstable_bytes=0,
         mappings=(),
         runs=None,

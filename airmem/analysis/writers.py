@@ -26,8 +26,8 @@ States = npt.NDArray[np.uint8]
 
 NEW, SHARED, COPIED, COPIED_BY_PARENT, FREED_BY_PARENT, SWAPPED = range(6)
 """States of a page of a process. NEW: its parent has none at this address. SHARED: its parent maps the same frame.
-COPIED by itself. FREED_BY_PARENT: inherited, shared with siblings, and the parent has none any more. SWAPPED: it, or its
-parent's, is swapped out, so that they cannot be compared."""
+COPIED by itself. FREED_BY_PARENT: inherited, shared with siblings, and the parent has none any more. SWAPPED: it, or
+its parent's, is swapped out, so that they cannot be compared."""
 
 FORKED_RATIO = 0.5
 """A process whose new pages are for this part not exclusive has forked since it wrote them (see module)."""
@@ -35,7 +35,11 @@ FORKED_RATIO = 0.5
 DOUBT_RATIO = 0.01
 """Up to this part of the differing pages may rest on who forked rather than on flags for an answer to be exact."""
 
-PROBE_FRAMES = 64
+BUSY_RATIO = 0.05
+"""A parent that wrote more than this part of the pages that a child copied, too, has been at work since the fork."""
+
+PROBE_FRAMES = 256
+"""So many frames are looked up where a part tells enough."""
 
 
 @dataclass(slots=True, eq=False)
@@ -43,8 +47,9 @@ class Member:
     """One process of a family: its anonymous pages, ascending, and the state of each (the root's are all NEW).
 
     `in_parent` is each page's place among the parent's pages, -1 where it has none. `is_shared` tells where another
-    process of the family maps the same frame. `differing_count` and `doubtful_count` are pages whose frames differ,
-    and those of them whose writer is inferred.
+    process of the family maps the same frame, `is_joint` where a sibling does and the parent does not.
+    `differing_count` and `doubtful_count` are pages whose frames differ, and those of them whose writer is inferred.
+    `is_parent_busy`: the parent wrote pages that this one copied, too.
     """
 
     position: int
@@ -57,10 +62,12 @@ class Member:
     states: States
     in_parent: npt.NDArray[np.int32]
     is_shared: Flags
+    is_joint: Flags
     children: list[Member] = field(default_factory=list)
     differing_count: int = 0
     doubtful_count: int = 0
     is_exact: bool = True
+    is_parent_busy: bool = False
 
     @property
     def certainty(self) -> str:
@@ -119,6 +126,7 @@ def _meet(position: int, read: AnonymousPages, elder: Member | None) -> Member:
         states=np.full(count, NEW, np.uint8),
         in_parent=in_parent,
         is_shared=np.zeros(count, np.bool_),
+        is_joint=np.zeros(count, np.bool_),
     )
 
 
@@ -143,7 +151,7 @@ def _by_frames(tables: AnonymousTables, family: list[Member]) -> None:
         member.is_shared[own[is_same]] = True
         member.parent.is_shared[theirs[is_same]] = True
         differing[member.position] = (own[~is_same], theirs[~is_same])
-    exclusive = _Exclusive(tables, family, differing)
+    exclusive = _Exclusive(tables, family)
     for elder in family:
         if elder.children:
             _find_siblings(elder)
@@ -156,30 +164,23 @@ def _by_frames(tables: AnonymousTables, family: list[Member]) -> None:
 
 
 class _Exclusive:
-    """Which of the frames in question are exclusive to one address space, looked up once for the whole family."""
+    """Which frames are exclusive to one address space (see model.anonymous), where that can be told."""
 
-    def __init__(
-        self, tables: AnonymousTables, family: list[Member], differing: dict[int, tuple[Pages, Pages]]
-    ) -> None:
-        asked = []
-        for member in family:
-            if member.parent is not None:
-                own, theirs = differing[member.position]
-                new = np.flatnonzero((member.states == NEW) & member.is_present)
-                asked += [member.frames[own], member.parent.frames[theirs], member.frames[new]]
-        self._frames = np.unique(np.concatenate(asked)) if asked else np.zeros(0, np.int64)
+    def __init__(self, tables: AnonymousTables, family: list[Member]) -> None:
+        self._tables = tables
         shared = [member.frames[member.states == SHARED][:PROBE_FRAMES] for member in family]
-        found = tables.find_exclusive(self._frames)
         probe = np.unique(np.concatenate(shared)) if shared else np.zeros(0, np.int64)
-        self.is_known = found is not None and tables.is_trusted(probe)
-        self._found = found if found is not None else np.zeros(len(self._frames), np.bool_)
+        self.is_known = tables.is_trusted(probe)
 
     def of(self, frames: Pages) -> Flags:
-        """Tell of each frame; of those that were not in question False."""
-        if not self.is_known or not len(self._frames):
+        """Tell of each frame."""
+        if not self.is_known or not len(frames):
             return np.zeros(len(frames), np.bool_)
-        at = np.minimum(np.searchsorted(self._frames, frames), len(self._frames) - 1)
-        told: Flags = self._found[at] & (self._frames[at] == frames)
+        order = np.argsort(frames, kind="stable")
+        found = self._tables.find_exclusive(frames[order])
+        told = np.zeros(len(frames), np.bool_)
+        if found is not None:
+            told[order] = found
         return told
 
 
@@ -199,7 +200,7 @@ def _find_siblings(elder: Member) -> None:
     for child, own in zip(elder.children, places, strict=True):
         mine = own[joint[begin : begin + len(own)]]
         begin += len(own)
-        child.is_shared[mine] = True
+        child.is_shared[mine] = child.is_joint[mine] = True
         child.states[mine[child.states[mine] == NEW]] = FREED_BY_PARENT
 
 
@@ -212,14 +213,17 @@ def _settle(member: Member, own: Pages, theirs: Pages, exclusive: _Exclusive) ->
         by_parent = _is_minority(member, own, theirs)
         member.doubtful_count = len(own)
     else:
-        is_mine, is_parents = exclusive.of(mine), exclusive.of(parents)
-        joint = _is_in_another_line(member, own)
-        by_parent = ~is_mine & (is_parents | joint)
+        is_mine = exclusive.of(mine)
+        rest = np.flatnonzero(~is_mine)
+        by_parent = ~is_mine
+        by_parent[rest] = exclusive.of(parents[rest]) | _is_in_another_line(member, own[rest])
         doubtful = ~is_mine & ~by_parent
-        if doubtful.any():
-            member.doubtful_count = int(np.count_nonzero(doubtful))
-            if not _has_forked(member, exclusive):
-                by_parent |= doubtful
+        member.doubtful_count = int(np.count_nonzero(doubtful))
+        if member.doubtful_count and not _has_forked(member, exclusive):
+            by_parent |= doubtful
+        both = np.flatnonzero(is_mine)
+        both = both[:: max(1, len(both) // PROBE_FRAMES)]
+        member.is_parent_busy = bool(len(both)) and float(np.mean(exclusive.of(parents[both]))) > BUSY_RATIO
     member.states[own] = np.where(by_parent, COPIED_BY_PARENT, COPIED)
 
 
@@ -227,10 +231,12 @@ def _is_in_another_line(member: Member, own: Pages) -> Flags:
     """Tell where a sibling, or one of a sibling's descendants, maps the member's frame at the same address."""
     elder = member.parent
     assert elder is not None  # noqa: S101  # as in _settle
-    found = member.is_shared[own].copy()
+    found: Flags = member.is_joint[own].copy()
     pages, frames = member.pages[own], member.frames[own]
     for sibling in elder.children:
         for other in [] if sibling is member else _descendants(sibling):
+            if not len(other.pages):
+                continue
             at = np.minimum(np.searchsorted(other.pages, pages), len(other.pages) - 1)
             found |= (other.pages[at] == pages) & (other.frames[at] == frames)
     return found
@@ -248,7 +254,8 @@ def _has_forked(member: Member, exclusive: _Exclusive) -> bool:
     if member.children:
         return True
     new = member.frames[(member.states == NEW) & member.is_present]
-    return bool(len(new)) and float(np.mean(~exclusive.of(new))) > FORKED_RATIO
+    new = new[:: max(1, len(new) // PROBE_FRAMES)]
+    return bool(len(new) and np.mean(~exclusive.of(new)) > FORKED_RATIO)
 
 
 def _is_minority(member: Member, own: Pages, theirs: Pages) -> Flags:
@@ -264,7 +271,7 @@ def _is_minority(member: Member, own: Pages, theirs: Pages) -> Flags:
         here = child.pages[at] == pages
         with_member += here & (child.frames[at] == mine)
         with_parent += here & (child.frames[at] == parents)
-    minority: Flags = with_member > with_parent
+    minority: Flags = np.greater(with_member, with_parent)
     return minority
 
 

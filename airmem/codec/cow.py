@@ -35,7 +35,7 @@ def _encode_cow_worker(worker: CowWorker) -> Json:
         "title": process.title,
         **fields,
         "causes": None if worker.causes is None else fields_of(worker.causes),
-        "data": None if worker.data is None else fields_of(worker.data),
+        "writes": None if worker.writes is None else fields_of(worker.writes),
         "types": [fields_of(one) for one in worker.types],
         "collector": _encode_nested(worker.collector),
         "mappings": [_encode_cow_mapping(one) for one in worker.mappings],

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from airmem.commands._options import answer_options, repeat_options, target_options
+from airmem.commands._options import Size, answer_options, repeat_options, target_options
 from airmem.commands._output import check_output, show, status_of, write
 from airmem.errors import UsageProblem
 from airmem.questions.cow import answer_cow
 from airmem.questions.targets import resolve_target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airmem.model.cow import CowReport
 
 EPILOG = """\b
@@ -21,12 +24,18 @@ Examples:
   airmem cow 4242 --format json -o cow.json
   airmem cow gunicorn --every 60 --for 1h
   airmem cow 4242 --format csv          one row for each descendant
+  airmem cow 4242 --fraction 0.1        read a tenth of the copies: an estimate with its margin
 """
+
+
+FRACTION = "Read this part of the copied pages, chosen at random: an estimate."
 
 
 @click.command("cow", epilog=EPILOG)
 @target_options
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the first N types.")
+@click.option("--fraction", type=click.FloatRange(0, 1, min_open=True), metavar="RATIO", default=1.0, help=FRACTION)
+@click.option("--max-bytes", type=Size(), metavar="SIZE", help="Read about this much at most: estimate the rest.")
 @repeat_options
 @answer_options("text", "json", "csv")
 @click.option("-v", "--verbose", is_flag=True, help="Every column.")
@@ -52,21 +61,23 @@ def command(
 
         source = open_only(files)
     root_pid = resolve_target(target, source)
+    bounds = {"fraction_ratio": options["fraction"], "most_bytes": options["max_bytes"]}
+    ask = partial(answer_cow, root_pid, source=source, **bounds)
     if every is None:
-        report = answer_cow(root_pid, source=source)
+        report = ask()
         _show(report, options)
         return status_of(report.findings, options["fail_on"])
-    return _repeat(root_pid, every, duration, options)
+    return _repeat(ask, every, duration, options)
 
 
-def _repeat(root_pid: int, every: float, duration: float | None, options: dict[str, Any]) -> int:
+def _repeat(ask: Callable[[], CowReport], every: float, duration: float | None, options: dict[str, Any]) -> int:
     import gc  # noqa: PLC0415
 
     from airmem.questions.repeat import repeat  # noqa: PLC0415
 
     gc.enable()  # this process may live for hours
     report = None
-    for report in repeat(lambda: answer_cow(root_pid), every, duration):
+    for report in repeat(ask, every, duration):
         _show(report, options)
     return 0 if report is None else status_of(report.findings, options["fail_on"])
 

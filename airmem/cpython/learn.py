@@ -30,6 +30,7 @@ from airmem.cpython.layout import (
     WORD_BYTES,
 )
 from airmem.cpython.objects import scan_objects
+from airmem.cpython.pools import outside_pools
 from airmem.cpython.types import PythonType, TypeTable, Words
 from airmem.errors import NotMeasurable
 from airmem.model.contents import Contents, Memory, ProcessKey
@@ -146,7 +147,8 @@ class TypeLearner:
 def learn_types(contents: Contents, key: ProcessKey, pages: npt.NDArray[np.int64]) -> TypeLearner:
     """Return what knows all types of a process from its anonymous pages (page numbers, ascending).
 
-    Reads them once. Errors: NotMeasurable when they are no CPython's that is known; ProcessGone.
+    Reads those outside of pools of small objects, and a part of the others. Errors: NotMeasurable when they are no
+    CPython's that is known; ProcessGone.
     """
     step = max(1, len(pages) // FIRST_PAGES)
     words, counts = _pointers(contents, key, pages[::step])
@@ -154,7 +156,7 @@ def learn_types(contents: Contents, key: ProcessKey, pages: npt.NDArray[np.int64
     learner = TypeLearner(contents, key, _find_type(contents, key, common[:COMMONEST].tolist()))
     learner.learn(words[counts > 1].tolist())
     learner.learn(base for one in learner.types() for base in _bases(contents, key, one))
-    sweep_types(contents, key, pages, learner)
+    sweep_types(contents, key, outside_pools(contents, key, pages), learner)
     return learner
 
 

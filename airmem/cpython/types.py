@@ -103,10 +103,12 @@ class TypeTable:
     def find(self, words: Words) -> tuple[Flags, npt.NDArray[np.int32]]:
         """Return which words (any shape) are addresses of types, and their numbers; 0 where they are not."""
         found, numbers = self._first.find(words)
-        if self._second is not None:
-            also, others = self._second.find(words)
-            numbers = np.where(also, others, numbers)
-            found |= also
+        if self._second is not None:  # for those few that found their place taken
+            left = np.flatnonzero(~found)
+            also, others = self._second.find(words.take(left))
+            at = left[also]
+            found.reshape(-1)[at] = True
+            numbers.reshape(-1)[at] = others[also]
         for address, number in zip(*self._rest, strict=True):
             is_it = words == address
             numbers = np.where(is_it, number, numbers)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
 ANONYMOUS_EXCLUSIVE = 1 << 34
-"""Bit of /proc/kpageflags (PG_anon_exclusive since Linux 5.19, as the kernel's own flags show above bit 31): fork clears
+"""Bit of /proc/kpageflags, an alias of PG_mappedtodisk for anonymous pages (PG_anon_exclusive, Linux 5.19): fork clears
 it, a copy or a reuse by a write sets it. Probed before it is believed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class AddressRange:
     """One line of /proc/PID/maps. `inode` is 0 for what is not a file, so that a file *called* [heap] is none."""
 
@@ -25,7 +26,7 @@ class AddressRange:
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class AnonymousPages:
     """The anonymous pages of one process, zero pages and hugetlb pages left out, swapped pages with them.
 

@@ -1,12 +1,10 @@
-"""Why memory is no longer shared: the nouns of `airmem cow`.
-
-Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
-"""
+"""Why memory is no longer shared: the nouns of `airmem cow`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,12 +18,12 @@ if TYPE_CHECKING:
 CAUSES = ("gc", "refcount", "data", "unknown")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class CauseBytes:
     """The copied bytes of a worker by what wrote to their pages; they sum to its copied bytes.
 
-    `gc_bytes`: the cyclic collector's list heads. `refcount_bytes`: reference counts alone. `data_bytes`: anything else.
-    `unknown_bytes`: pages that could not be read or understood, or that changed at every look.
+    `gc_bytes`: the cyclic collector's list heads. `refcount_bytes`: reference counts alone. `data_bytes`: other
+    words. `unknown_bytes`: pages that could not be read or understood, or that changed at every look.
     """
 
     gc_bytes: int
@@ -34,8 +32,8 @@ class CauseBytes:
     unknown_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class DataBytes:
+@noun
+class WriteBytes:
     """How the data of a worker's copied pages came about, as far as it can be told; they sum to `data_bytes`.
 
     `allocated_bytes`: objects were made in free blocks of inherited pools. `freed_bytes`: inherited objects were freed.
@@ -47,7 +45,7 @@ class DataBytes:
     changed_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class TypeWords:
     """How many words of a type's objects, on how many copied pages, one cause wrote."""
 
@@ -57,7 +55,7 @@ class TypeWords:
     page_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Generation:
     """One generation of the collector: how many objects it holds, and on how many pages their heads lie."""
 
@@ -65,7 +63,7 @@ class Generation:
     page_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class CollectorState:
     """The cyclic collector of one process, read from outside.
 
@@ -81,7 +79,7 @@ class CollectorState:
     full_since_fork_count: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class PageRuns:
     """Neighboring pages of a process that share a state and a cause: material for a map of its address space.
 
@@ -98,7 +96,7 @@ class PageRuns:
 PAGE_STATES = ("new", "shared", "copied", "copied_by_parent", "freed_by_parent", "swapped")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class CowMapping:
     """What became of one mapping's anonymous pages in a worker, in bytes."""
 
@@ -111,15 +109,17 @@ class CowMapping:
     new_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class CowWorker:
     """A process compared with its own parent, on anonymous pages (zero pages apart).
 
     `inherited_bytes` are those that both have at the same address: shared, copied by itself or copied by its parent.
     `freed_by_parent_bytes` were inherited, too, and the parent has none of them any more. `new_bytes` came after the
-    fork. `certainty` is exact, or inferred where the kernel does not tell who wrote. `causes`, `data`, `collector` and
+    fork. `certainty` is exact, or inferred where the kernel does not tell who wrote. `writes`, `collector` and
     `at_risk_bytes` are None where contents could not be read; at risk is what one full collection in this worker alone
-    would copy. `unstable_bytes` changed while they were read. All are None where the page table cannot be read.
+    would copy, `frozen_shared_bytes` what gc.freeze keeps it from copying. `static_refcount_bytes` of those copied by
+    reference counts lie in programs and libraries, whose objects are immortal since Python 3.12; None where they are
+    that already. `unstable_bytes` changed while they were read. All are None where the page table cannot be read.
     """
 
     process: Process
@@ -134,17 +134,18 @@ class CowWorker:
     new_bytes: int | None
     swapped_bytes: int | None
     causes: CauseBytes | None
-    data: DataBytes | None
+    writes: WriteBytes | None
     types: tuple[TypeWords, ...]
     collector: CollectorState | None
     at_risk_bytes: int | None
     frozen_shared_bytes: int | None
+    static_refcount_bytes: int | None
     unstable_bytes: int
     mappings: tuple[CowMapping, ...]
     runs: PageRuns | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Forecast:
     """The sudden jump, foretold: what the tree would grow by if every process of it collected once.
 
@@ -155,7 +156,7 @@ class Forecast:
     worker_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class CowRemedy:
     """Something that would help: how much it would save in this tree, how certain that is, and what it does besides."""
 
@@ -166,7 +167,7 @@ class CowRemedy:
     how: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Coverage:
     """How much of the contents was read: all (`fraction_ratio` 1), or a part chosen at random.
 
@@ -180,7 +181,7 @@ class Coverage:
     duty_ratio: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class CowReport:
     """The answer to "why is it no longer shared, and what would fix it?"; `coverage` None if no contents were read."""
 

@@ -11,129 +11,196 @@ from airmem.collect.sockets import LiveListeners
 from airmem.collect.source import open_source
 from airmem.collect.tree import collect_tree
 from airmem.errors import NotMeasurable, NotPermitted, ProcessGone
-from airmem.model.cow import CowReport, Forecast
+from airmem.model.cow import CowReport
 from airmem.model.report import Head
+from airmem.rules.cow import check_cow, find_remedies
 from airmem.services.detect import detect_roles
+from airmem.units import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
+    from airmem.analysis.explain import FamilyContents
     from airmem.analysis.writers import Member
     from airmem.collect.anonymous import LiveAnonymousTables
     from airmem.collect.source import Source
-    from airmem.model.cow import CowWorker
+    from airmem.model.cow import Coverage, CowWorker
     from airmem.model.gap import Gap
+    from airmem.model.service import ServiceRole
     from airmem.model.snapshot import TreeSnapshot
 
 
-def answer_cow(root_pid: int, *, source: Source | None = None) -> CowReport:
-    """Return what each descendant of a process copied of its parent's memory, and why.
+def answer_cow(
+    root_pid: int, *, source: Source | None = None, fraction_ratio: float = 1.0, most_bytes: int | None = None
+) -> CowReport:
+    """Return what each descendant of a process copied of its parent's memory, why, and what comes next.
 
-    `source` is the running system by default. Errors: ProcessGone, NotPermitted when the process asked for cannot be
-    read, NotMeasurable where there are no page tables or no numpy.
+    `source` is the running system by default. With `fraction_ratio` only that part of the copied pages is read, chosen
+    at random, with `most_bytes` so many that not much more than that is read in all. Errors: ProcessGone, NotPermitted
+    when the process asked for cannot be read, NotMeasurable where there are no page tables or no numpy.
     """
-    began = clock.monotonic_seconds()
-    reader = source or open_source()
-    again = f"airmem cow {root_pid}"
-    try:
-        snapshot = collect_tree(reader, root_pid, "status")
-    except NotPermitted:
-        from airmem.questions.advice import explain_hidden  # noqa: PLC0415  # only when something is refused
-
-        raise explain_hidden(reader, root_pid, again) from None
-    tables = _open_tables(reader, snapshot)
-    members = _find_writers(tables, snapshot)
-    _require_root(reader, snapshot, members[0], again)
-    workers = _describe(reader, snapshot, members)
-    return CowReport(
-        head=Head(
-            command="cow",
-            taken_at_seconds=snapshot.taken_at_seconds,
-            took_seconds=clock.took_seconds(reader, began),
-            host=snapshot.host,
-        ),
-        root_pid=root_pid,
-        component=None,
-        collector=None,
-        workers=workers,
-        forecast=Forecast(at_risk_bytes=None, worker_count=len(workers)),
-        coverage=None,
-        remedies=(),
-        gaps=_advise(reader, snapshot, tables, members, again),
-        findings=(),
-    )
+    return _Question(root_pid, source or open_source(), fraction_ratio, most_bytes).answer()
 
 
-def _open_tables(reader: Source, snapshot: TreeSnapshot) -> LiveAnonymousTables:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads triple the cost of the import
-    try:
-        from airmem.collect.anonymous import LiveAnonymousTables  # noqa: PLC0415  # imports numpy
-    except ImportError as problem:
-        raise NotMeasurable("numpy, which compares pages, cannot be imported", "pip install numpy") from problem
-    return LiveAnonymousTables(reader, snapshot.processes)
+class _Question:
+    """One look at a tree."""
 
+    def __init__(self, root_pid: int, reader: Source, fraction_ratio: float, most_bytes: int | None) -> None:
+        self._root_pid = root_pid
+        self._reader = reader
+        self._fraction_ratio = fraction_ratio
+        self._most_bytes = most_bytes
+        self._again = f"airmem cow {root_pid}"
+        self._gaps: list[Gap] = []
 
-def _find_writers(tables: LiveAnonymousTables, snapshot: TreeSnapshot) -> list[Member | None]:
-    from airmem.analysis.writers import attribute_writers  # noqa: PLC0415  # imports numpy
+    def answer(self) -> CowReport:
+        """Collect, analyze, judge."""
+        began = clock.monotonic_seconds()
+        snapshot = self._snapshot()
+        tables = self._open_tables(snapshot)
+        members = self._find_writers(tables, snapshot)
+        told, coverage = self._read_contents(snapshot, members)
+        roles = detect_roles([one.process for one in snapshot.processes], LiveListeners(self._reader))
+        root_role = roles.get(self._root_pid)
+        workers = self._describe(snapshot, members, told, roles)
+        collector = told.collectors.get(0) if told else None
+        from airmem.analysis.cow import forecast, sum_old_originals  # noqa: PLC0415  # imports numpy
 
-    positions = {one.process.pid: position for position, one in enumerate(snapshot.processes)}
-    parents = [positions.get(one.process.parent_pid) for one in snapshot.processes]
-    return attribute_writers(tables, [None, *parents[1:]], [one.process.is_forked for one in snapshot.processes])
+        foretold = forecast(members, told.workers if told else {})
+        return CowReport(
+            head=Head(
+                command="cow",
+                taken_at_seconds=snapshot.taken_at_seconds,
+                took_seconds=clock.took_seconds(self._reader, began),
+                host=snapshot.host,
+            ),
+            root_pid=self._root_pid,
+            component=root_role.component if root_role else None,
+            collector=collector,
+            workers=workers,
+            forecast=foretold,
+            coverage=coverage,
+            remedies=find_remedies(workers, foretold, collector, TICKS_PER_SECOND, sum_old_originals(members)),
+            gaps=self._advise(),
+            findings=check_cow(workers, foretold, collector),
+        )
 
+    def _snapshot(self) -> TreeSnapshot:
+        try:
+            snapshot = collect_tree(self._reader, self._root_pid, "status")
+        except NotPermitted:
+            from airmem.questions.advice import explain_hidden  # noqa: PLC0415  # only when something is refused
 
-def _require_root(reader: Source, snapshot: TreeSnapshot, root: Member | None, again: str) -> None:
-    """Raise what explains why the process that was asked for has no page table."""
-    if root is not None:
-        return
-    process = snapshot.processes[0].process
-    if process.is_kernel_thread or process.is_zombie:
-        what = "a kernel thread" if process.is_kernel_thread else "a zombie"
-        raise NotMeasurable(f"process {process.pid} is {what}: it has no memory", "Ask for another: airmem ps")
-    try:
-        with reader.process(process.pid) as files:
-            files.read("maps")
-            files.read_words("pagemap", ((0, 1),), memoryview(bytearray(8)))
-    except PermissionError:
-        from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
-        from airmem.questions.advice import advise_here  # noqa: PLC0415
+            raise explain_hidden(self._reader, self._root_pid, self._again) from None
+        self._gaps += [one for one in snapshot.gaps if one.fact in ("process", "memory", "tree")]
+        return snapshot
 
-        reason, detail = explain_denial(reader, process.pid)
-        (advised,) = advise_here(reader, (gap(process.pid, "process", reason, detail),), again, process.pid)
-        raise NotPermitted(detail, advised.remedy) from None
-    except (FileNotFoundError, ProcessLookupError):
-        cause = f"process {process.pid} ended while it was read"
-        raise ProcessGone(cause, "Look for its successor with: airmem ps") from None
-    except OSError as problem:
-        cause = f"the page table of process {process.pid} cannot be read: {problem.strerror}"
-        raise NotMeasurable(cause, "It needs /proc/PID/pagemap, which sandboxes such as gVisor lack") from None
-    raise NotMeasurable(f"the page table of process {process.pid} is too large", "")
+    def _open_tables(self, snapshot: TreeSnapshot) -> LiveAnonymousTables:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads triple the cost of the import
+        try:
+            from airmem.collect.anonymous import LiveAnonymousTables  # noqa: PLC0415  # imports numpy
+        except ImportError as problem:
+            raise NotMeasurable("numpy, which compares pages, cannot be imported", "pip install numpy") from problem
+        tables = LiveAnonymousTables(self._reader, snapshot.processes)
+        if not tables.shows_frames and (obstacle := self._reader.frames_obstacle()):
+            self._gaps.append(gap(None, "writer", *obstacle))
+        return tables
 
+    def _find_writers(self, tables: LiveAnonymousTables, snapshot: TreeSnapshot) -> list[Member | None]:
+        from airmem.analysis.writers import attribute_writers  # noqa: PLC0415  # imports numpy
 
-def _describe(reader: Source, snapshot: TreeSnapshot, members: list[Member | None]) -> tuple[CowWorker, ...]:
-    from airmem.analysis.cow import describe_worker  # noqa: PLC0415  # imports numpy
+        positions = {one.process.pid: position for position, one in enumerate(snapshot.processes)}
+        parents = [positions.get(one.process.parent_pid) for one in snapshot.processes]
+        forked = [one.process.is_forked for one in snapshot.processes]
+        members = attribute_writers(tables, [None, *parents[1:]], forked)
+        if members[0] is None:
+            self._refuse(snapshot)
+        known = {one.pid for one in self._gaps}
+        for one, member in zip(snapshot.processes, members, strict=True):
+            if member is None and one.process.pid not in known and not one.process.is_zombie:
+                self._gaps.append(_page_table_gap(self._reader, one.process.pid))
+        return members
 
-    roles = detect_roles([one.process for one in snapshot.processes], LiveListeners(reader))
-    found = []
-    for one, member in list(zip(snapshot.processes, members, strict=True))[1:]:
-        role = roles.get(one.process.pid)
-        name = role.role if role else "worker" if one.process.is_forked else "child"
-        found.append(describe_worker(one.process, name, role.component if role else None, member))
-    return tuple(found)
+    def _refuse(self, snapshot: TreeSnapshot) -> None:
+        """Raise what explains why the process that was asked for has no page table."""
+        process = snapshot.processes[0].process
+        if process.is_kernel_thread or process.is_zombie:
+            what = "a kernel thread" if process.is_kernel_thread else "a zombie"
+            raise NotMeasurable(f"process {process.pid} is {what}: it has no memory", "Ask for another: airmem ps")
+        try:
+            with self._reader.process(process.pid) as files:
+                files.read("maps")
+                files.read_words("pagemap", ((0, 1),), memoryview(bytearray(8)))
+        except PermissionError:
+            from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
 
+            self._gaps = [gap(process.pid, "process", *explain_denial(self._reader, process.pid))]
+            (advised,) = self._advise()
+            raise NotPermitted(advised.detail, advised.remedy) from None
+        except (FileNotFoundError, ProcessLookupError):
+            cause = f"process {process.pid} ended while it was read"
+            raise ProcessGone(cause, "Look for its successor with: airmem ps") from None
+        except OSError as problem:
+            cause = f"the page table of process {process.pid} cannot be read: {problem.strerror}"
+            remedy = "It takes /proc/PID/pagemap, which sandboxes such as gVisor and some captures lack"
+            raise NotMeasurable(cause, remedy) from None
+        raise NotMeasurable(f"the page table of process {process.pid} is too large", "Ask about one of its children")
 
-def _advise(
-    reader: Source, snapshot: TreeSnapshot, tables: LiveAnonymousTables, members: list[Member | None], again: str
-) -> tuple[Gap, ...]:
-    gaps = list(snapshot.gaps)
-    known = {one.pid for one in gaps}
-    for one, member in zip(snapshot.processes, members, strict=True):
-        if member is None and one.process.pid not in known:
-            gaps.append(_page_table_gap(reader, one.process.pid))
-    if not tables.shows_frames and (obstacle := reader.frames_obstacle()):
-        gaps.append(gap(None, "writer", *obstacle))
-    if not gaps:
-        return ()
-    from airmem.questions.advice import advise_here  # noqa: PLC0415  # most answers have none
+    def _read_contents(
+        self, snapshot: TreeSnapshot, members: list[Member | None]
+    ) -> tuple[FamilyContents | None, Coverage | None]:
+        """Return what contents tell, and how much was read; None where they are refused, or nothing is inherited."""
+        from airmem.analysis.explain import explain_family  # noqa: PLC0415  # imports numpy
+        from airmem.analysis.fraction import choose_fraction, describe_coverage  # noqa: PLC0415
+        from airmem.collect.contents import DUTY_RATIO, LiveContents  # noqa: PLC0415
 
-    return advise_here(reader, tuple(gaps), again, snapshot.processes[0].process.pid)
+        if not any(one is not None and one.children for one in members):
+            return None, None
+        keys = [one.process.key for one in snapshot.processes]
+        fraction = choose_fraction(members, self._fraction_ratio, self._most_bytes)
+        pid = self._root_pid
+        try:
+            with LiveContents(self._reader) as contents:
+                for one in members:
+                    if one is not None and (one.children or one.parent):
+                        pid = keys[one.position][0]
+                        contents.hold(keys[one.position])
+                told = explain_family(contents, keys, members, fraction)
+                coverage = describe_coverage(contents.read_bytes, members, fraction, DUTY_RATIO)
+        except NotPermitted:
+            from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
+
+            self._gaps.append(gap(pid, "causes", *explain_denial(self._reader, pid)))
+            return None, None
+        except OSError as problem:
+            self._gaps.append(gap(None, "causes", "not_captured", f"page contents: {problem.strerror}"))
+            return None, None
+        self._gaps += [gap(keys[at][0], "causes", "not_cpython", cause) for at, cause in told.obstacles.items()]
+        self._gaps += [gap(keys[at][0], "causes", "gone", "it ended while it was read") for at in sorted(told.gone)]
+        return told, coverage
+
+    def _describe(
+        self,
+        snapshot: TreeSnapshot,
+        members: list[Member | None],
+        told: FamilyContents | None,
+        roles: dict[int, ServiceRole],
+    ) -> tuple[CowWorker, ...]:
+        from airmem.analysis.cow import describe_worker  # noqa: PLC0415  # imports numpy
+
+        found = []
+        explanations = told.workers if told else {}
+        for one, member in list(zip(snapshot.processes, members, strict=True))[1:]:
+            role = roles.get(one.process.pid)
+            name = role.role if role else "worker" if one.process.is_forked else "child"
+            explanation = None if member is None else explanations.get(member.position)
+            found.append(describe_worker(one.process, name, role.component if role else None, member, explanation))
+        return tuple(found)
+
+    def _advise(self) -> tuple[Gap, ...]:
+        if not self._gaps:
+            return ()
+        from airmem.questions.advice import advise_here  # noqa: PLC0415  # most answers have none
+
+        return advise_here(self._reader, tuple(self._gaps), self._again, self._root_pid)
 
 
 def _page_table_gap(reader: Source, pid: int) -> Gap:

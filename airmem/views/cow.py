@@ -10,7 +10,7 @@ from airmem.views.judgement import view_findings, view_gaps, view_next
 from airmem.views.title import short_title
 
 if TYPE_CHECKING:
-    from airmem.model.cow import CollectorState, CowReport, CowWorker
+    from airmem.model.cow import CollectorState, Coverage, CowReport, CowWorker
 
 ROLE = Column(name="role", header="ROLE", kind="text", meaning="worker, child, or the service's own word")
 PID = Column(name="pid", header="PID", kind="text", meaning="process id, as seen from here")
@@ -43,6 +43,7 @@ def view_cow(report: CowReport, verbose: bool = False, top_count: int | None = N
         blocks=(
             Paragraph(text=_headline(report), style="strong"),
             Paragraph(text="Anonymous memory, compared with each process's own parent. Sizes in MiB.", style="faint"),
+            *_coverage(report.coverage),
             _workers(report, verbose),
             *_collector(report),
             *_types(report, top_count or MOST_TYPES),
@@ -75,6 +76,17 @@ def _headline(report: CowReport) -> str:
     component = f"{report.component} " if report.component else ""
     below = f"{count} descendant{'s' if count != 1 else ''}" if count else "no descendants: nothing can be shared"
     return f"{component}{report.root_pid} and {below}, read in {format_seconds(report.head.took_seconds)}"
+
+
+def _coverage(coverage: Coverage | None) -> list[Paragraph]:
+    """Return how much was read, where that is not all."""
+    if coverage is None or coverage.fraction_ratio >= 1:
+        return []
+    text = (
+        f"{coverage.fraction_ratio:.0%} of the copied pages were read: the bytes of each cause are estimates, within"
+        f" {coverage.margin_ratio:.1%} of a worker's copies (95 % confidence)."
+    )
+    return [Paragraph(text=text, style="faint")]
 
 
 def _column(name: str) -> Column:

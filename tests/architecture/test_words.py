@@ -19,6 +19,7 @@ ALLOWED = {
     "UsageProblem": "of the command line, as in exit status 2",
     "data_bytes": "the field's word for what workers write on purpose, as in the demo's mode",
     "DATA_RATIO": "the same",
+    "DATA": "the cause of that name, as in data_bytes",
 }
 """Identifiers with an ambiguous word -> what it means there."""
 

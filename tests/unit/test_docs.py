@@ -23,6 +23,7 @@ from airmem.model.gap import Gap
 from airmem.model.lineup import LinedUpMapping, WorkerRange
 from airmem.model.sharing import Sharing
 from airmem.model.snapshot import Host
+from airmem.questions.cow import answer_cow
 from airmem.questions.heap import answer_heap, diff_heap, earlier_heap
 from airmem.questions.ps import answer_ps
 from airmem.questions.pss import answer_pss
@@ -169,6 +170,24 @@ def test_the_schema_has_every_field_of_the_host():
     assert set(schema["properties"]) == set(schema["required"]) == set(Host.__slots__)
 
 
+def look_at_forked_child(pid):
+    """Fork a child that ends when this process closes its pipe, and return what it copied."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    os.close(reading)
+    try:
+        report = answer_cow(pid, fraction_ratio=0.5)
+    finally:
+        os.close(writing)
+        os.waitpid(child, 0)
+    assert child in [one.process.pid for one in report.workers]
+    return report
+
+
 @pytest.fixture(scope="module")
 def documents():
     """Real documents of `airmem pss`, about the process of this test."""
@@ -179,6 +198,7 @@ def documents():
     documents.append(encode_report(answer_ps(pid)))
     first = answer_heap(pid, wanted_type="builtins.function")
     documents.append(encode_report(diff_heap(earlier_heap(first), first)))
+    documents.append(encode_report(look_at_forked_child(pid)))
     return [json.loads(json.dumps(document)) for document in documents]
 
 

@@ -30,7 +30,7 @@ class Octets(bytes):
 class Slotted:
     """Without a dict."""
 
-    __slots__ = ("one", "two", "three")
+    __slots__ = ("one", "three", "two")
 
 
 Point = collections.namedtuple("Point", "x y z")

@@ -1,0 +1,222 @@
+"""Why pages were copied: copies compared with originals that the family still maps, one block of pages at a time.
+
+The originals of each parent go by once for all its children; of what goes by only the collector's heads are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from airmem.analysis.inline_caches import CodeRanges
+from airmem.analysis.words import AHEAD_WORDS, UNREAD, compare_pages
+from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, Member
+from airmem.cpython.heads import HeadList
+from airmem.cpython.objects import scan_objects
+from airmem.model.contents import PageBlock
+from airmem.units import MIB, PAGE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airmem.analysis.fraction import Fraction
+    from airmem.analysis.words import Changes
+    from airmem.cpython.heads import Heads
+    from airmem.cpython.types import TypeTable, Words
+    from airmem.model.contents import Contents, ProcessKey
+
+BLOCK_PAGES = MIB // PAGE_BYTES
+WORDS_PER_PAGE = PAGE_BYTES // 8
+UNCOMPARED = 255
+"""The code of a page that was not compared: it is not copied, or not among those chosen."""
+
+Codes: TypeAlias = npt.NDArray[np.uint8]
+
+
+@dataclass(slots=True, eq=False)
+class Comparison:
+    """What was seen of one process's copies: for each of its pages a code of analysis.words and a kind of other words.
+
+    `words` and `pages` count, by cause (COUNTS, HEADS) and type number, changed words and the pages they lie on.
+    `cache_words` and `cache_pages` count words within code objects.
+    """
+
+    codes: Codes
+    kinds: Codes
+    words: dict[str, npt.NDArray[np.int64]]
+    pages: dict[str, npt.NDArray[np.int64]]
+    cache_words: int = 0
+    cache_pages: int = 0
+
+    def add(self, at: npt.NDArray[np.int64], changes: Changes) -> None:
+        """Take the changes of a block whose pages have these places among the process's."""
+        self.codes[at] = changes.codes
+        self.kinds[at] = changes.kinds
+        for cause, (page, number) in (("refcount", changes.counts), ("gc", changes.heads)):
+            size = len(self.words[cause])
+            self.words[cause] += np.bincount(number, minlength=size)
+            pairs = np.unique(page * size + number)
+            self.pages[cause] += np.bincount(pairs % size, minlength=size)
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """A parent with its children while its pages go by; afterwards `heads` are all of its heads."""
+
+    elder: Member
+    comparisons: dict[int, Comparison] = field(default_factory=dict)
+    heads: Heads | None = None
+
+
+def compare_line(
+    contents: Contents,
+    keys: Sequence[ProcessKey],
+    elder: Member,
+    table: TypeTable | None,
+    fraction: Fraction,
+) -> Line:
+    """Return what differs between a parent's pages and its children's copies, and the parent's heads.
+
+    `keys` go by position in the tree. `table` is None where the memory is not a CPython's. `fraction` of the copies is
+    read. Errors: ProcessGone when the parent ends meanwhile.
+    """
+    line = Line(elder)
+    stream = _Stream(contents, keys, elder, table, fraction)
+    size = 0 if table is None else len(table)
+    for child in elder.children:
+        count = len(child.pages)
+        line.comparisons[child.position] = Comparison(
+            codes=np.full(count, UNCOMPARED, np.uint8),
+            kinds=np.zeros(count, np.uint8),
+            words={cause: np.zeros(size, np.int64) for cause in ("refcount", "gc")},
+            pages={cause: np.zeros(size, np.int64) for cause in ("refcount", "gc")},
+        )
+    for first in range(0, len(elder.pages), BLOCK_PAGES):
+        stream.take(first, line.comparisons)
+    line.heads = stream.finish()
+    return line
+
+
+class _Stream:
+    """Lets the pages of a parent go by, and beside them the copies of its children."""
+
+    def __init__(
+        self,
+        contents: Contents,
+        keys: Sequence[ProcessKey],
+        elder: Member,
+        table: TypeTable | None,
+        fraction: Fraction,
+    ) -> None:
+        self._contents = contents
+        self._keys = keys
+        self._elder = elder
+        self._table = table
+        self._heads = None if table is None else HeadList(table)
+        self._codes = None if table is None else CodeRanges(table)
+        self._own = np.empty(BLOCK_PAGES * WORDS_PER_PAGE, np.uint64)
+        self._copy = np.empty(BLOCK_PAGES * WORDS_PER_PAGE, np.uint64)
+        self._holders = find_holders(elder)
+        self._copied = []
+        for child in elder.children:
+            at = fraction.choose(np.flatnonzero(child.states == COPIED))
+            self._copied.append((child, at, child.in_parent[at].astype(np.int64)))
+        self._is_gone: set[int] = set()
+
+    def take(self, first: int, comparisons: dict[int, Comparison]) -> None:
+        """Read one block of the parent's pages, and compare the children's copies of them."""
+        last = min(first + BLOCK_PAGES, len(self._elder.pages))
+        places = first + np.flatnonzero(self._elder.is_present[first:last])
+        pages = self._elder.pages[places]
+        if not len(pages):
+            return
+        words = self._own[: len(pages) * WORDS_PER_PAGE]
+        is_read = self._contents.fill(self._keys[self._elder.position], pages, words)
+        if self._table is not None and self._heads is not None and self._codes is not None:
+            slots, numbers = scan_objects(self._table, words)
+            block = PageBlock(pages=pages, words=words, is_read=is_read)
+            self._heads.add(block, slots, numbers)
+            self._codes.add(block, slots, numbers)
+        originals = words.reshape(-1, WORDS_PER_PAGE)
+        ahead = None
+        for child, at, theirs in self._copied:
+            low, high = np.searchsorted(theirs, (first, last))
+            if low == high:
+                continue
+            if ahead is None:
+                ahead = self._look_ahead(pages, originals)
+                originals = self._with_holders(places, originals, is_read)
+            rows = np.searchsorted(places, theirs[low:high])
+            self._compare(child, at[low:high], (originals[rows], ahead[rows], is_read[rows]), comparisons)
+
+    def _compare(
+        self,
+        child: Member,
+        at: npt.NDArray[np.int64],
+        before: tuple[Words, Words, npt.NDArray[np.bool_]],
+        comparisons: dict[int, Comparison],
+    ) -> None:
+        from airmem.errors import ProcessGone  # noqa: PLC0415  # seldom
+
+        originals, ahead, was_read = before
+        if child.position in self._is_gone:
+            return
+        copies = self._copy[: len(at) * WORDS_PER_PAGE]
+        try:
+            is_read = self._contents.fill(self._keys[child.position], child.pages[at], copies)
+        except ProcessGone:
+            self._is_gone.add(child.position)
+            return
+        changes = compare_pages(self._table, originals, copies.reshape(-1, WORDS_PER_PAGE), ahead)
+        changes.codes[~(is_read & was_read)] = UNREAD
+        comparison = comparisons[child.position]
+        comparison.add(at, changes)
+        if self._codes is not None and len(changes.others[0]):
+            page, word = changes.others
+            addresses = child.pages[at].take(page) * PAGE_BYTES + word * 8
+            in_code = self._codes.contain(addresses)
+            comparison.cache_words += int(np.count_nonzero(in_code))
+            comparison.cache_pages += len(np.unique(page[in_code]))
+
+    def _with_holders(self, places: npt.NDArray[np.int64], originals: Words, is_read: npt.NDArray[np.bool_]) -> Words:
+        """Return the block with the originals of those pages that the parent itself has written, from who has them."""
+        holders = self._holders[places]
+        if not (holders >= 0).any():
+            return originals
+        replaced: Words = originals.copy()
+        for position in np.unique(holders[holders >= 0]).tolist():
+            rows = np.flatnonzero(holders == position)
+            words = self._copy[: len(rows) * WORDS_PER_PAGE]
+            is_read[rows] &= self._contents.fill(self._keys[position], self._elder.pages[places[rows]], words)
+            replaced[rows] = words.reshape(-1, WORDS_PER_PAGE)
+        return replaced
+
+    def _look_ahead(self, pages: npt.NDArray[np.int64], originals: Words) -> Words:
+        """Return the words that follow each page, from the next page of the block or read by themselves."""
+        ahead = np.zeros((len(pages), AHEAD_WORDS), np.uint64)
+        follows = np.flatnonzero(np.diff(pages) == 1)
+        ahead[follows] = originals[follows + 1, :AHEAD_WORDS]
+        address = (int(pages[-1]) + 1) * PAGE_BYTES
+        raw = self._contents.read(self._keys[self._elder.position], address, AHEAD_WORDS * 8)
+        if len(raw) == AHEAD_WORDS * 8:
+            ahead[-1] = np.frombuffer(raw, np.uint64)
+        return ahead
+
+    def finish(self) -> Heads | None:
+        """Return the parent's heads, None where its memory is not a CPython's."""
+        return None if self._heads is None else self._heads.finish()
+
+
+def find_holders(elder: Member) -> npt.NDArray[np.int32]:
+    """Return for each of a parent's pages the position of a child that still has its original, -1: the parent itself.
+
+    The parent has written a page where a child shows it as copied by its parent; that child's frame is the original.
+    """
+    holders = np.full(len(elder.pages), -1, np.int32)
+    for child in reversed(elder.children):
+        own = np.flatnonzero(child.states == COPIED_BY_PARENT)
+        holders[child.in_parent[own]] = child.position
+    return holders

@@ -1,0 +1,241 @@
+"""The contents of a family put together: for each worker what caused its copies, and what the collector will copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from airmem.analysis.causes import Comparison, Line, compare_line
+from airmem.analysis.collected import GC, UNKNOWN, find_collections, name_causes, of_parent, worker_state
+from airmem.analysis.tracked import TrackedPages, find_tracked, read_frozen_ends
+from airmem.analysis.words import IDENTICAL
+from airmem.analysis.writers import SHARED, Member
+from airmem.cpython.collector import read_counters
+from airmem.cpython.heads import HeadList, Heads
+from airmem.cpython.learn import TypeLearner, learn_types
+from airmem.cpython.names import TypeNames
+from airmem.cpython.objects import scan_objects
+from airmem.errors import NotMeasurable, ProcessGone
+from airmem.model.cow import TypeWords
+from airmem.units import PAGE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airmem.analysis.fraction import Fraction
+    from airmem.cpython.types import Flags, TypeTable
+    from airmem.model.contents import Contents, ProcessKey
+    from airmem.model.cow import CollectorState
+
+IMMORTAL_COUNT = 3 << 28
+"""From here on the count of `type` is not counted any more: 3.12 and later give immortal objects 2**32 - 1 or 3 << 30,
+which code built for the stable ABI of older versions may have changed a little (PEP 683)."""
+
+INLINE_CACHES = "builtins.code (inline caches)"
+
+
+@dataclass(slots=True, eq=False)
+class Explanation:
+    """What contents tell of one worker. `causes` has a place in model.cow.CAUSES for each of its pages. `live` and
+    `frozen` are flags of its pages that hold tracked objects, None where that cannot be told. `has_immortals`: objects
+    that are part of Python are not counted (3.12 and later)."""
+
+    comparison: Comparison
+    causes: npt.NDArray[np.uint8]
+    live: Flags | None
+    frozen: Flags | None
+    collector: CollectorState | None
+    types: tuple[TypeWords, ...]
+    has_immortals: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class FamilyContents:
+    """All explanations by position, the collectors of those that have children, and why others have neither."""
+
+    workers: dict[int, Explanation] = field(default_factory=dict)
+    collectors: dict[int, CollectorState] = field(default_factory=dict)
+    obstacles: dict[int, str] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)
+
+
+def explain_family(
+    contents: Contents, keys: Sequence[ProcessKey], members: list[Member | None], fraction: Fraction
+) -> FamilyContents:
+    """Return what the contents of a family's pages tell. `keys` go by position, `fraction` of the copies is read.
+
+    Errors: ProcessGone when the root ends meanwhile; of others only what concerns them is missing.
+    """
+    return _Explainer(contents, keys, fraction).explain(members)
+
+
+class _Explainer:
+    """Goes through a family, one parent after the other."""
+
+    def __init__(self, contents: Contents, keys: Sequence[ProcessKey], fraction: Fraction) -> None:
+        self._contents = contents
+        self._keys = keys
+        self._fraction = fraction
+        self._found = FamilyContents()
+        self._learners: dict[int, TypeLearner | None] = {}
+
+    def explain(self, members: list[Member | None]) -> FamilyContents:
+        for elder in members:
+            if elder is None or not elder.children:
+                continue
+            try:
+                self._explain_line(elder, self._learn(elder))
+            except ProcessGone:
+                if elder.position == 0:
+                    raise
+                self._found.gone.add(elder.position)
+        return self._found
+
+    def _learn(self, elder: Member) -> TypeLearner | None:
+        """Return what knows the types of a process, the same for all that descend from one by forks alone."""
+        top = elder
+        while top.parent is not None:
+            top = top.parent
+        if top.position not in self._learners:
+            learner = None
+            try:
+                learner = learn_types(self._contents, self._keys[top.position], top.pages[top.is_present])
+            except NotMeasurable as problem:
+                self._found.obstacles[top.position] = problem.cause
+            self._learners[top.position] = learner
+        return self._learners[top.position]
+
+    def _explain_line(self, elder: Member, learner: TypeLearner | None) -> None:
+        table = None if learner is None else learner.table()
+        line = compare_line(self._contents, self._keys, elder, table, self._fraction)
+        if learner is None or table is None or line.heads is None:
+            for child in elder.children:
+                self._found.workers[child.position] = _unexplained(line.comparisons[child.position])
+            return
+        key = self._keys[elder.position]
+        tracked = find_tracked(self._contents, key, learner, line.heads, elder.pages)
+        if tracked.state is not None:
+            self._found.collectors[elder.position] = tracked.state
+        lists = _Lists(self._contents, key, line, tracked, (learner, table))
+        names = TypeNames(self._contents, key)
+        for child in elder.children:
+            try:
+                self._explain_child(child, lists, names)
+            except ProcessGone:
+                self._found.gone.add(child.position)
+
+    def _explain_child(self, child: Member, lists: _Lists, names: TypeNames) -> None:
+        key = self._keys[child.position]
+        tracked = lists.of(child, key)
+        counters = None if tracked.collector is None else read_counters(self._contents, key, tracked.collector)
+        comparison = lists.line.comparisons[child.position]
+        causes = name_causes(child, comparison, tracked, find_collections(child, tracked, counters))
+        self._found.workers[child.position] = Explanation(
+            comparison=comparison,
+            causes=causes,
+            live=of_parent(child, tracked.live) if tracked.collector else None,
+            frozen=of_parent(child, tracked.frozen) if tracked.collector else None,
+            collector=worker_state(tracked, counters, lists.parents.counters),
+            types=_types(child, comparison, causes, tracked, (lists.table, names)),
+            has_immortals=lists.has_immortals,
+        )
+
+
+def _unexplained(comparison: Comparison) -> Explanation:
+    causes = np.full(len(comparison.codes), UNKNOWN, np.uint8)
+    return Explanation(comparison=comparison, causes=causes, live=None, frozen=None, collector=None, types=())
+
+
+class _Lists:
+    """The tracked pages of a parent as its children have them.
+
+    They are the parent's, unless one of them froze or unfroze objects after the fork. Then the child's own heads are
+    looked at, once for all children that froze the same.
+    """
+
+    def __init__(
+        self,
+        contents: Contents,
+        line_key: ProcessKey,
+        line: Line,
+        tracked: TrackedPages,
+        types: tuple[TypeLearner, TypeTable],
+    ) -> None:
+        self._contents = contents
+        self._learner, self.table = types
+        self._by_frozen = {tracked.frozen_ends: tracked}
+        self.line = line
+        self.parents = tracked
+        raw = contents.read(line_key, self._learner.type_address_bytes, 4)
+        self.has_immortals = int.from_bytes(raw, "little") >= IMMORTAL_COUNT
+
+    def of(self, child: Member, key: ProcessKey) -> TrackedPages:
+        """Return which of its parent's pages hold tracked objects of a child. Errors: ProcessGone."""
+        if self.parents.collector is None or self.line.heads is None:
+            return self.parents
+        ends = read_frozen_ends(self._contents, key, self.parents.collector)
+        if ends not in self._by_frozen:
+            heads = _heads_of(self._contents, key, child, self.line.heads, self.table)
+            self._by_frozen[ends] = find_tracked(self._contents, key, self._learner, heads, self.line.elder.pages)
+        return self._by_frozen[ends]
+
+
+def _heads_of(contents: Contents, key: ProcessKey, child: Member, parents: Heads, table: TypeTable) -> Heads:
+    """Return a child's heads: its parent's on pages that both share, and those on pages of its own."""
+    shared = child.pages[child.states == SHARED]
+    own = (parents.addresses // np.uint64(PAGE_BYTES)).astype(np.int64)
+    place = np.minimum(np.searchsorted(shared, own), max(0, len(shared) - 1))
+    kept = parents.select(shared[place] == own) if len(shared) else parents.select(np.zeros(len(own), np.bool_))
+    fresh = HeadList(table)
+    for block in contents.blocks(key, child.pages[child.is_present & (child.states != SHARED)]):
+        slots, numbers = scan_objects(table, block.words)
+        fresh.add(block, slots, numbers)
+    others = fresh.finish()
+    addresses = np.concatenate((kept.addresses, others.addresses))
+    order = np.argsort(addresses, kind="stable")
+    return Heads(
+        addresses=addresses[order],
+        next=np.concatenate((kept.next, others.next))[order],
+        previous=np.concatenate((kept.previous, others.previous))[order],
+        numbers=np.concatenate((kept.numbers, others.numbers))[order],
+    )
+
+
+def _types(
+    child: Member,
+    comparison: Comparison,
+    causes: npt.NDArray[np.uint8],
+    tracked: TrackedPages,
+    named: tuple[TypeTable, TypeNames],
+) -> tuple[TypeWords, ...]:
+    """Return the types whose words changed, most pages first.
+
+    Of pages that a collection left as they were each live head counts as one word: it was written and restored.
+    """
+    table, names = named
+    words = {cause: counts.copy() for cause, counts in comparison.words.items()}
+    pages = {cause: counts.copy() for cause, counts in comparison.pages.items()}
+    rewritten = np.zeros(len(tracked.live), np.bool_)
+    rewritten[child.in_parent[(causes == GC) & (comparison.codes == IDENTICAL)]] = True
+    if rewritten.any():
+        chosen = rewritten[tracked.places]
+        size = len(table)
+        words["gc"] += np.bincount(tracked.numbers[chosen], minlength=size)
+        pages["gc"] += np.bincount(tracked.numbers[chosen & tracked.is_first], minlength=size)
+    found = [
+        TypeWords(
+            type=names.name(table.types[number]),
+            cause=cause,
+            word_count=int(words[cause][number]),
+            page_count=int(pages[cause][number]),
+        )
+        for cause in words
+        for number in np.flatnonzero(words[cause]).tolist()
+    ]
+    if comparison.cache_words:
+        caches = comparison.cache_words, comparison.cache_pages
+        found.append(TypeWords(type=INLINE_CACHES, cause="data", word_count=caches[0], page_count=caches[1]))
+    return tuple(sorted(found, key=lambda one: (-one.page_count, -one.word_count, one.type)))
