@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from airmem.analysis.heap_pages import Flags, HeapMember, Share, divide_pages
-from airmem.cpython.heads import SLOTS_PER_PAGE, STEP, HeadList, Heads, check_lists, complete_heads, look_up
-from airmem.cpython.layout import GC_HEAD_BYTES
+from airmem.cpython.heads import STEP, HeadList, Heads, check_lists, complete_heads, look_up
+from airmem.cpython.layout import GC_HEAD_BYTES, PAGE_SHIFT
 from airmem.cpython.learn import TypeLearner, learn_types, slot_addresses, sweep_types
 from airmem.cpython.objects import scan_objects
+from airmem.cpython.pools import outside_pools
 from airmem.cpython.sizes import ItemSizes
 from airmem.cpython.types import PythonType, TypeTable
 from airmem.cpython.version import VERSION_TYPE
@@ -163,7 +164,7 @@ class _Tree:
         if member.parent is None:
             return learn_types(self._contents, member.key, share.pages)
         learner = self._learners[member.parent].for_child(member.key)
-        sweep_types(self._contents, member.key, share.pages, learner)
+        sweep_types(self._contents, member.key, outside_pools(self._contents, member.key, share.pages), learner)
         return learner
 
     def _add(self, position: int, held: Held, found: _Found, part: slice) -> None:
@@ -190,17 +191,16 @@ class _Tree:
             self._check_beyond(position, heads, is_tracked)
         numbers = heads.numbers
         is_counted = is_tracked & (numbers >= 0)
+        sharers = [(is_used, held.tallies[other]) for other, is_used in share.used_by.items()]
+        sharers += [(share.is_inherited, held.inherited)] * bool(share.is_inherited.any())
         for first in range(0, len(heads), STEP):
             part = slice(first, first + STEP)
-            some = is_counted[part]
-            kinds = numbers[part][some]
-            objects = (heads.addresses[part][some] + np.uint64(GC_HEAD_BYTES)).astype(np.int64)
-            pages = np.searchsorted(share.pages, objects // PAGE_BYTES)
+            some = np.flatnonzero(is_counted[part])
+            kinds = numbers[part].take(some)
+            objects = heads.addresses[part].take(some).view(np.int64) + GC_HEAD_BYTES
             held.tallies[position].tracked += np.bincount(kinds, minlength=len(held.table))
-            for is_used, tally in (
-                *((is_used, held.tallies[other]) for other, is_used in share.used_by.items()),
-                (share.is_inherited, held.inherited),
-            ):
+            pages = np.searchsorted(share.pages, objects // PAGE_BYTES) if sharers else objects
+            for is_used, tally in sharers:
                 tally.tracked += np.bincount(kinds[is_used.take(pages)], minlength=len(held.table))
             if held.chosen_numbers is not None:
                 wanted = (held.chosen_numbers & held.is_listed).take(kinds)
@@ -266,7 +266,7 @@ def _add_some(tally: Tally, whole: tuple[Counts, Counts], found: _Found, is_used
     if is_used.all():
         _add_live(tally, whole)
     elif is_used.any():
-        _add_live(tally, found.count(type_count, is_used.take(found.slots // SLOTS_PER_PAGE)))
+        _add_live(tally, found.count(type_count, is_used.take(found.slots >> PAGE_SHIFT)))
 
 
 def _keep_versions(held: Held, version: Flags, found: _Found) -> None:

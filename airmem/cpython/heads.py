@@ -13,14 +13,22 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from airmem.cpython.layout import COUNT_LIMIT, GC_HEAD_BYTES, GC_POINTER_MASK, SLOT_BYTES, TYPE_OFFSET, WORD_BYTES
+from airmem.cpython.layout import (
+    COUNT_LIMIT,
+    GC_HEAD_BYTES,
+    GC_POINTER_MASK,
+    PAGE_SHIFT,
+    SLOT_BYTES,
+    SLOTS_PER_PAGE,
+    TYPE_OFFSET,
+    WORD_BYTES,
+)
 from airmem.cpython.learn import TypeLearner, slot_addresses
 from airmem.cpython.types import Flags, TypeTable, Words
 from airmem.model.contents import Memory, PageBlock, ProcessKey
 from airmem.units import PAGE_BYTES
 
 Word = TypeVar("Word", np.uint64, np.int32)
-SLOTS_PER_PAGE = PAGE_BYTES // SLOT_BYTES
 POINTER_MASK = np.uint64(GC_POINTER_MASK)
 STEP = 1 << 16
 """So many heads are looked up at once, to stay small."""
@@ -79,19 +87,18 @@ class HeadList:
         A head lies before its object, for the first slot of a page on the page before: in this block, at the end of
         the one before, or where nobody looks (then complete_heads finds it).
         """
-        is_gc = self._table.is_gc.take(numbers)
-        slots, numbers = slots[is_gc], numbers[is_gc]
-        page = slots // SLOTS_PER_PAGE
-        is_first = slots % SLOTS_PER_PAGE == 0
-        if is_first.any():
+        at = np.flatnonzero(self._table.is_gc.take(numbers))
+        slots, numbers = slots.take(at), numbers.take(at)
+        first = np.flatnonzero(slots & (SLOTS_PER_PAGE - 1) == 0)
+        if len(first):
             is_apart = np.ones(len(block.pages), np.bool_)
             is_apart[1:] = np.diff(block.pages) != 1
-            keep = ~(is_first & is_apart[page])
-            if is_first[0] and slots[0] == 0 and block.pages[0] == self._last_page + 1:
+            if slots[0] == 0 and block.pages[0] == self._last_page + 1:
                 head = np.array([int(block.pages[0]) * PAGE_BYTES - GC_HEAD_BYTES], np.uint64)
                 self._keep(head, self._last_words[:1].copy(), self._last_words[1:].copy(), numbers[:1])
-            slots, numbers = slots[keep], numbers[keep]
-        addresses = slot_addresses(block.pages, slots).astype(np.uint64) - np.uint64(GC_HEAD_BYTES)
+            lost = first[is_apart.take(slots.take(first) >> PAGE_SHIFT)]
+            slots, numbers = np.delete(slots, lost), np.delete(numbers, lost)
+        addresses = (slot_addresses(block.pages, slots) - GC_HEAD_BYTES).view(np.uint64)
         self._keep(addresses, block.words.take(2 * slots - 2), block.words.take(2 * slots - 1), numbers)
         self._last_page = int(block.pages[-1])
         self._last_words = block.words[-2:].copy()
@@ -129,10 +136,11 @@ def check_lists(heads: Heads) -> Links:
     for first in range(0, count, STEP):
         part = slice(first, first + STEP)
         own = heads.addresses[part]
-        at, is_there = look_up(heads.addresses, heads.next[part])
+        at, is_there = _look_up_near(heads.addresses, heads.next[part], first + 1)
         back = is_there & (heads.previous.take(at) == own)
-        before, was_there = look_up(heads.addresses, heads.previous[part])
-        back |= was_there & (heads.next.take(before) == own)
+        left = np.flatnonzero(~back)
+        before, was_there = look_up(heads.addresses, heads.previous[part][left])
+        back[left] = was_there & (heads.next.take(before) == own[left])
         is_tracked[part] = back
         next_at[part] = np.where(is_there, at, OUTSIDE)
     return Links(is_tracked=is_tracked, next_at=next_at)
@@ -146,6 +154,18 @@ def look_up(addresses: Words, wanted: Words) -> tuple[npt.NDArray[np.int64], Fla
     np.minimum(at, len(addresses) - 1, out=at)
     is_there = addresses.take(at) == wanted
     return np.where(is_there, at, 0), is_there
+
+
+def _look_up_near(addresses: Words, wanted: Words, first: int) -> tuple[npt.NDArray[np.int64], Flags]:
+    """Look up as look_up does; most are found where they are tried first, at positions from `first` on.
+
+    Objects made one after the other lie one after the other, and follow each other in the list.
+    """
+    at = np.minimum(np.arange(first, first + len(wanted)), len(addresses) - 1)
+    is_there = addresses.take(at) == wanted
+    left = np.flatnonzero(~is_there)
+    at[left], is_there[left] = look_up(addresses, wanted[left])
+    return at, is_there
 
 
 def complete_heads(memory: Memory, key: ProcessKey, learner: TypeLearner, heads: Heads, links: Links) -> Heads:

@@ -7,9 +7,15 @@ version; what is here is the same in all of them, and probe.py refuses a target 
 
 from __future__ import annotations
 
+from airmem.units import PAGE_BYTES
+
 WORD_BYTES = 8
 SLOT_BYTES = 16
 """Every object begins at a multiple of it: pymalloc's alignment, and malloc's."""
+
+SLOTS_PER_PAGE = PAGE_BYTES // SLOT_BYTES
+PAGE_SHIFT = SLOTS_PER_PAGE.bit_length() - 1
+"""Slot s of a block lies on its page s >> PAGE_SHIFT: numpy shifts several times as fast as it divides."""
 
 TYPE_OFFSET = 8
 """ob_type, after ob_refcnt."""

@@ -18,8 +18,10 @@ from airmem.cpython.layout import (
     HAVE_GC,
     HIGHEST_ADDRESS,
     LOWEST_ADDRESS,
+    PAGE_SHIFT,
     READY,
     SLOT_BYTES,
+    SLOTS_PER_PAGE,
     TP_BASE,
     TP_BASICSIZE,
     TP_FLAGS,
@@ -174,8 +176,7 @@ def sweep_types(contents: Contents, key: ProcessKey, pages: npt.NDArray[np.int64
 
 def slot_addresses(pages: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the addresses of slots of a block of these pages."""
-    slots_per_page = PAGE_BYTES // SLOT_BYTES
-    return pages.take(slots // slots_per_page) * PAGE_BYTES + slots % slots_per_page * SLOT_BYTES
+    return (pages * PAGE_BYTES).take(slots >> PAGE_SHIFT) + (slots & (SLOTS_PER_PAGE - 1)) * SLOT_BYTES
 
 
 def _pointers(contents: Contents, key: ProcessKey, pages: npt.NDArray[np.int64]) -> tuple[Words, npt.NDArray[np.int64]]:

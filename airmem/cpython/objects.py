@@ -29,12 +29,10 @@ def scan_objects(table: TypeTable, words: Words) -> tuple[Slots, npt.NDArray[np.
     if table.has_count_flags:
         counts = counts & NOT_FLAGS
     slots = np.flatnonzero(counts - ONE < MOST)
-    is_object, numbers = table.find(words.take(slots * 2 + 1))
-    slots, numbers = slots[is_object], numbers[is_object]
-    if len(slots) > 1:
-        is_inside = np.zeros(len(slots), np.bool_)
-        is_long = table.basicsize_bytes.take(numbers[:-1]) > SLOT_BYTES
-        is_inside[1:] = (np.diff(slots) == 1) & is_long
-        if is_inside.any():
-            slots, numbers = slots[~is_inside], numbers[~is_inside]
+    at, numbers = table.pick(words.take(slots * 2 + 1))
+    slots = slots.take(at)
+    close = np.flatnonzero(slots[1:] - slots[:-1] == 1)
+    inside = close[table.basicsize_bytes.take(numbers.take(close)) > SLOT_BYTES] + 1
+    if len(inside):
+        slots, numbers = np.delete(slots, inside), np.delete(numbers, inside)
     return slots, numbers

@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from airmem.cpython.layout import SLOT_BYTES
+from airmem.cpython.layout import PAGE_SHIFT, SLOTS_PER_PAGE
 from airmem.cpython.types import TypeTable, Words
 from airmem.model.contents import PageBlock
-from airmem.units import PAGE_BYTES
 
 Slots = npt.NDArray[np.int64]
 Sizes = npt.NDArray[np.int64]
 
-SLOTS_PER_PAGE = PAGE_BYTES // SLOT_BYTES
 SIZE_WORD = 2
 """ob_size (of str the length), in words after the object's beginning; of int since 3.12 lv_tag."""
 
@@ -60,20 +58,22 @@ class ItemSizes:
         """
         words = block.words
         at = np.flatnonzero(self._has_items.take(numbers))
-        is_followed = np.append(np.diff(block.pages) == 1, False)
         place = slots.take(at)
-        is_near_end = place % SLOTS_PER_PAGE * 2 + STATE_WORD >= 2 * SLOTS_PER_PAGE
-        at = at[~is_near_end | is_followed.take(place // SLOTS_PER_PAGE)]
+        near_end = np.flatnonzero(place & (SLOTS_PER_PAGE - 1) >= SLOTS_PER_PAGE - STATE_WORD // 2)
+        is_last = np.append(block.pages[1:] - block.pages[:-1] != 1, True)
+        lost = near_end[is_last.take(place.take(near_end) >> PAGE_SHIFT)]
+        if len(lost):
+            at, place = np.delete(at, lost), np.delete(place, lost)
         numbers = numbers.take(at)
-        first = slots.take(at) * 2
-        counts = words.take(first + SIZE_WORD).view(np.int64)
-        is_int = self._is_int.take(numbers)
-        counts = np.where(is_int & self._has_tags, counts >> TAG_SHIFT, np.abs(counts))
-        counts[(counts < 0) | (counts > MOST_ITEMS)] = 0
+        first = place * 2
+        counts = np.abs(words.take(first + SIZE_WORD).view(np.int64))
+        if self._has_tags:
+            tags = np.flatnonzero(self._is_int.take(numbers))
+            counts[tags] >>= TAG_SHIFT
+        counts[counts > MOST_ITEMS] = 0
         sizes = counts * self._table.itemsize_bytes.take(numbers)
-        is_str = numbers == self._str_number
-        if is_str.any():
-            sizes[is_str] = self._texts(words.take(first[is_str] + STATE_WORD), counts[is_str])
+        texts = np.flatnonzero(numbers == self._str_number)
+        sizes[texts] = self._texts(words.take(first.take(texts) + STATE_WORD), counts.take(texts))
         return at, sizes
 
     def _texts(self, states: Words, lengths: Sizes) -> Sizes:
