@@ -132,8 +132,8 @@ def _sum_causes(member: Member, causes: np.typing.NDArray[np.uint8], told: Expla
     is_copied = member.states == COPIED
     looked = is_copied if told is None else is_copied & was_compared(told.comparison)
     counts = np.bincount(causes[looked], minlength=len(CAUSES))
-    gc, refcount, data_count, unknown = (one * PAGE_BYTES for one in _extend(counts, int(np.count_nonzero(is_copied))))
-    return CauseBytes(gc_bytes=gc, refcount_bytes=refcount, data_bytes=data_count, unknown_bytes=unknown)
+    gc, refcount, other, unknown = (one * PAGE_BYTES for one in _extend(counts, int(np.count_nonzero(is_copied))))
+    return CauseBytes(gc_bytes=gc, refcount_bytes=refcount, data_bytes=other, unknown_bytes=unknown)
 
 
 def _sum_writes(member: Member, told: Explanation) -> WriteBytes:

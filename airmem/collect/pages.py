@@ -32,7 +32,7 @@ MOST_PAGES = 1 << 26
 """More than 256 GiB of addresses in mappings with resident pages are not read: 512 MiB of words."""
 
 LAST_PAGE = (1 << 47) // PAGE_BYTES
-COUNT_GAP = 24
+COUNT_GAP = 64
 """Page frames this close are read from kpagecount in one call."""
 
 COUNT_BATCH = 1 << 12

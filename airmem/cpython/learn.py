@@ -156,7 +156,7 @@ def learn_types(contents: Contents, key: ProcessKey, pages: npt.NDArray[np.int64
     words, counts = _pointers(contents, key, pages[::step])
     common = words[np.argsort(-counts, kind="stable")]
     learner = TypeLearner(contents, key, _find_type(contents, key, common[:COMMONEST].tolist()))
-    learner.learn(words[counts > 1].tolist())
+    learner.learn(common[:COMMONEST].tolist())
     learner.learn(base for one in learner.types() for base in _bases(contents, key, one))
     sweep_types(contents, key, outside_pools(contents, key, pages), learner)
     return learner
