@@ -56,6 +56,8 @@ class Comparison:
         self.codes[at] = changes.codes
         self.kinds[at] = changes.kinds
         for cause, (page, number) in (("refcount", changes.counts), ("gc", changes.heads)):
+            if not len(page):
+                continue
             size = len(self.words[cause])
             self.words[cause] += np.bincount(number, minlength=size)
             pairs = np.unique(page * size + number)
