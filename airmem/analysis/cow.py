@@ -54,7 +54,7 @@ def describe_worker(
         if told is None or told.frozen is None or told.live is None
         else _size(told.frozen & ~told.live & member.is_shared),
         static_refcount_bytes=None if told is None or told.has_immortals else _sum_static(member, causes),
-        unstable_bytes=0,
+        unstable_bytes=0 if told is None else told.unstable_count * PAGE_BYTES,
         mappings=sum_by_mapping(member),
         runs=find_runs(member, causes),
     )

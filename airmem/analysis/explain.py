@@ -11,8 +11,8 @@ import numpy.typing as npt
 from airmem.analysis.causes import Comparison, Line, compare_line
 from airmem.analysis.collected import GC, UNKNOWN, find_collections, name_causes, of_parent, worker_state
 from airmem.analysis.tracked import TrackedPages, find_tracked, read_frozen_ends
-from airmem.analysis.words import IDENTICAL
-from airmem.analysis.writers import SHARED, Member
+from airmem.analysis.words import IDENTICAL, UNREAD
+from airmem.analysis.writers import COPIED, SHARED, Member
 from airmem.cpython.collector import read_counters
 from airmem.cpython.heads import HeadList, Heads
 from airmem.cpython.learn import TypeLearner, learn_types
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from airmem.analysis.fraction import Fraction
     from airmem.cpython.types import Flags, TypeTable
+    from airmem.model.anonymous import AnonymousTables
     from airmem.model.contents import Contents, ProcessKey
     from airmem.model.cow import CollectorState
 
@@ -41,7 +42,7 @@ INLINE_CACHES = "builtins.code (inline caches)"
 class Explanation:
     """What contents tell of one worker. `causes` has a place in model.cow.CAUSES for each of its pages. `live` and
     `frozen` are flags of its pages that hold tracked objects, None where that cannot be told. `has_immortals`: objects
-    that are part of Python are not counted (3.12 and later)."""
+    that are part of Python are not counted (3.12 and later). `unstable_count` pages changed while they were read."""
 
     comparison: Comparison
     causes: npt.NDArray[np.uint8]
@@ -50,6 +51,7 @@ class Explanation:
     collector: CollectorState | None
     types: tuple[TypeWords, ...]
     has_immortals: bool = True
+    unstable_count: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -239,3 +241,23 @@ def _types(
         caches = comparison.cache_words, comparison.cache_pages
         found.append(TypeWords(type=INLINE_CACHES, cause="data", word_count=caches[0], page_count=caches[1]))
     return tuple(sorted(found, key=lambda one: (-one.page_count, -one.word_count, one.type)))
+
+
+def leave_out_unstable(tables: AnonymousTables, members: Sequence[Member | None], told: FamilyContents) -> None:
+    """Make the cause of those copies unknown that, or whose originals, are not mapped any more as when compared."""
+    for elder in members:
+        if elder is None or not any(child.position in told.workers for child in elder.children):
+            continue
+        theirs = tables.find_changed(elder.position, elder.pages[elder.is_present], elder.frames[elder.is_present])
+        is_moved = np.zeros(len(elder.pages), np.bool_)
+        if theirs is not None:
+            is_moved[elder.is_present] = theirs
+        for child in elder.children:
+            explanation = told.workers.get(child.position)
+            if explanation is not None:
+                at = np.flatnonzero(child.states == COPIED)
+                mine = tables.find_changed(child.position, child.pages[at], child.frames[at])
+                moved = at[is_moved[child.in_parent[at]] if mine is None else mine | is_moved[child.in_parent[at]]]
+                explanation.causes[moved] = UNKNOWN
+                explanation.comparison.codes[moved] = UNREAD
+                explanation.unstable_count = len(moved)

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from airmem.collect.pages import MOST_PAGES, SPARSE_PAGES, read_by_frame
+from airmem.errors import Malformed
 from airmem.kernel.frames import find_fresh_frame
 from airmem.kernel.maps import UNCOUNTED, parse_maps
 from airmem.kernel.pagemap_scan import scan_zero_and_huge
 from airmem.kernel.smaps import parse_smaps
+from airmem.kernel.stat import parse_fault_count
 from airmem.model.anonymous import ANONYMOUS_EXCLUSIVE, AddressRange, AnonymousPages
 from airmem.model.pages import FILE_OR_SHARED, FRAME_MASK, PRESENT, SWAPPED
 from airmem.units import PAGE_BYTES
@@ -45,6 +47,7 @@ class LiveAnonymousTables:
         self._reader = reader
         self._processes = processes
         self.shows_frames = reader.frames_obstacle() is None
+        self._fault_counts: dict[int, int] = {}
         self._zero_frames = reader.zero_frames() if self.shows_frames else ()
 
     def read(self, position: int) -> AnonymousPages | None:
@@ -52,9 +55,33 @@ class LiveAnonymousTables:
         process = self._processes[position].process
         if process.is_zombie or process.is_kernel_thread:
             return None
-        with suppress(OSError), self._reader.process(process.pid) as files:
+        with suppress(OSError, Malformed), self._reader.process(process.pid) as files:
+            self._fault_counts[position] = parse_fault_count(files.read("stat"))
             return self._read(files)
         return None
+
+    def find_changed(
+        self, position: int, pages: npt.NDArray[np.int64], frames: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_] | None:
+        """Tell which pages are not mapped any more as when they were read; None when the process had no fault since."""
+        if not self._reader.is_live:
+            return None
+        try:
+            with self._reader.process(self._processes[position].process.pid) as files:
+                if parse_fault_count(files.read("stat")) == self._fault_counts.get(position):
+                    return None
+                cuts = np.flatnonzero(np.diff(pages) > GAP_PAGES) + 1
+                runs = [(int(part[0]), int(part[-1] - part[0]) + 1) for part in np.split(pages, cuts) if len(part)]
+                raw = np.empty(sum(count for _, count in runs), np.uint64)
+                files.read_words("pagemap", runs, memoryview(raw.view(np.uint8)))  # type: ignore[arg-type]
+        except (OSError, Malformed):
+            return np.ones(len(pages), np.bool_)
+        begins = np.concatenate(([0], np.cumsum([count for _, count in runs])))[:-1]
+        shifts = begins - np.array([first for first, _ in runs], np.int64)
+        words = raw[pages + np.repeat(shifts, [len(part) for part in np.split(pages, cuts) if len(part)])]
+        is_gone = words & np.uint64(PRESENT) == 0
+        moved: npt.NDArray[np.bool_] = is_gone | ((words & np.uint64(FRAME_MASK)).astype(np.int64) != frames)
+        return moved
 
     def find_exclusive(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_] | None:
         """Tell for each frame (ascending) whether it is exclusive to one address space; None without kpageflags."""

@@ -44,6 +44,15 @@ def parse_parent_pid(raw: bytes) -> int:
         raise Malformed(f"not a line of /proc/PID/stat: {raw[:80]!r}") from problem
 
 
+def parse_fault_count(raw: bytes) -> int:
+    """Return how many page faults, minor and major, a process has had by its /proc/PID/stat line. Errors: Malformed."""
+    fields = raw.rpartition(b")")[2].split()
+    try:
+        return int(fields[7]) + int(fields[9])
+    except (ValueError, IndexError) as problem:
+        raise Malformed(f"not a line of /proc/PID/stat: {raw[:80]!r}") from problem
+
+
 def parse_boot_time(raw: bytes) -> int | None:
     """Return when the machine booted, in seconds since 1970, from /proc/stat; None if it does not say."""
     for line in raw.splitlines():

@@ -50,6 +50,14 @@ class AnonymousTables(Protocol):
     def read(self, position: int) -> AnonymousPages | None:
         """Return the anonymous pages of a process, or None if its page table cannot be read."""
 
+    def find_changed(
+        self, position: int, pages: npt.NDArray[np.int64], frames: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_] | None:
+        """Tell which pages of a process (ascending) are not mapped any more as when they were read: `frames` then.
+
+        None when the process had no page fault since, and so cannot have copied any.
+        """
+
     def find_exclusive(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_] | None:
         """Tell for each frame (ascending) whether it is exclusive to one address space; None where nothing tells.
 

@@ -57,7 +57,7 @@ class _Question:
         snapshot = self._snapshot()
         tables = self._open_tables(snapshot)
         members = self._find_writers(tables, snapshot)
-        told, coverage = self._read_contents(snapshot, members)
+        told, coverage = self._read_contents(snapshot, members, tables)
         roles = detect_roles([one.process for one in snapshot.processes], LiveListeners(self._reader))
         root_role = roles.get(self._root_pid)
         workers = self._describe(snapshot, members, told, roles)
@@ -145,10 +145,10 @@ class _Question:
         raise NotMeasurable(f"the page table of process {process.pid} is too large", "Ask about one of its children")
 
     def _read_contents(
-        self, snapshot: TreeSnapshot, members: list[Member | None]
+        self, snapshot: TreeSnapshot, members: list[Member | None], tables: LiveAnonymousTables
     ) -> tuple[FamilyContents | None, Coverage | None]:
         """Return what contents tell, and how much was read; None where they are refused, or nothing is inherited."""
-        from airmem.analysis.explain import explain_family  # noqa: PLC0415  # imports numpy
+        from airmem.analysis.explain import explain_family, leave_out_unstable  # noqa: PLC0415  # imports numpy
         from airmem.analysis.fraction import choose_fraction, describe_coverage  # noqa: PLC0415
         from airmem.collect.contents import DUTY_RATIO, LiveContents  # noqa: PLC0415
 
@@ -164,6 +164,7 @@ class _Question:
                         pid = keys[one.position][0]
                         contents.hold(keys[one.position])
                 told = explain_family(contents, keys, members, fraction)
+                leave_out_unstable(tables, members, told)
                 coverage = describe_coverage(contents.read_bytes, members, fraction, DUTY_RATIO)
         except NotPermitted:
             from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
