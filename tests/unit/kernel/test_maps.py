@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airmem.kernel.maps import UNCOUNTED, parse_maps_ranges
+from airmem.kernel.maps import UNCOUNTED, parse_maps, parse_maps_ranges
 from airmem.kernel.reader import KernelReader
 from airmem.kernel.smaps import parse_smaps
 from tests.captures import CAPTURES, PROCESSES, read_capture
@@ -69,3 +69,16 @@ def test_whether_the_clock_is_counted_is_probed(tmp_path, kernel, is_counted):
     (tmp_path / "proc" / "self").symlink_to("5")
     assert find_uncounted(KernelReader(str(tmp_path))) == UNCOUNTED[1 if is_counted else 0 :]
     assert find_uncounted(KernelReader(str(tmp_path / "nothing"))) == UNCOUNTED
+
+
+def test_a_mapping_has_its_permissions_and_name():
+    named = parse_maps(TEXT + b"7000-8000 rw-p 00000000 00:00 0 \nnonsense\n9000-a000 rw-p 0 0:0 0 [heap]\n")
+    assert [(one.start_address, one.permissions, one.inode, one.name) for one in named] == [
+        (0x400000, "r--p", 260811, "/usr/bin/python3.11"),
+        (0x7FFFF7FC1000, "r--p", 0, "[vvar]"),
+        (0x7FFFF7FC5000, "r--p", 0, "[vvar_vclock]"),
+        (0x7FFFF7FC7000, "r-xp", 0, "[vdso]"),
+        (0x7FFFF7FD0000, "r--p", 12, "/srv/x[vvar]y"),
+        (0x7000, "rw-p", 0, ""),
+        (0x9000, "rw-p", 0, "[heap]"),
+    ]
