@@ -5,7 +5,7 @@ The originals of each parent go by once for all its children; of what goes by on
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -69,37 +69,37 @@ class Line:
     """A parent with its children while its pages go by; afterwards `heads` are all of its heads."""
 
     elder: Member
-    comparisons: dict[int, Comparison] = field(default_factory=dict)
-    heads: Heads | None = None
+    comparisons: dict[int, Comparison]
+    heads: Heads
 
 
 def compare_line(
     contents: Contents,
     keys: Sequence[ProcessKey],
     elder: Member,
-    table: TypeTable | None,
+    table: TypeTable,
     fraction: Fraction,
 ) -> Line:
     """Return what differs between a parent's pages and its children's copies, and the parent's heads.
 
-    `keys` go by position in the tree. `table` is None where the memory is not a CPython's. `fraction` of the copies is
-    read. Errors: ProcessGone when the parent ends meanwhile.
+    `keys` go by position in the tree. `fraction` of the copies is read. Errors: ProcessGone when the
+    parent ends.
     """
-    line = Line(elder)
     stream = _Stream(contents, keys, elder, table, fraction)
-    size = 0 if table is None else len(table)
-    for child in elder.children:
-        count = len(child.pages)
-        line.comparisons[child.position] = Comparison(
-            codes=np.full(count, UNCOMPARED, np.uint8),
-            kinds=np.zeros(count, np.uint8),
-            words={cause: np.zeros(size, np.int64) for cause in ("refcount", "gc")},
-            pages={cause: np.zeros(size, np.int64) for cause in ("refcount", "gc")},
-        )
+    comparisons = {child.position: start_comparison(child, len(table)) for child in elder.children}
     for first in range(0, len(elder.pages), BLOCK_PAGES):
-        stream.take(first, line.comparisons)
-    line.heads = stream.finish()
-    return line
+        stream.take(first, comparisons)
+    return Line(elder, comparisons, stream.finish())
+
+
+def start_comparison(child: Member, type_count: int = 0) -> Comparison:
+    """Return a comparison of a process of which nothing has been compared."""
+    return Comparison(
+        codes=np.full(len(child.pages), UNCOMPARED, np.uint8),
+        kinds=np.zeros(len(child.pages), np.uint8),
+        words={cause: np.zeros(type_count, np.int64) for cause in ("refcount", "gc")},
+        pages={cause: np.zeros(type_count, np.int64) for cause in ("refcount", "gc")},
+    )
 
 
 class _Stream:
@@ -110,15 +110,15 @@ class _Stream:
         contents: Contents,
         keys: Sequence[ProcessKey],
         elder: Member,
-        table: TypeTable | None,
+        table: TypeTable,
         fraction: Fraction,
     ) -> None:
         self._contents = contents
         self._keys = keys
         self._elder = elder
         self._table = table
-        self._heads = None if table is None else HeadList(table)
-        self._codes = None if table is None else CodeRanges(table)
+        self._heads = HeadList(table)
+        self._codes = CodeRanges(table)
         self._own = np.empty(BLOCK_PAGES * WORDS_PER_PAGE, np.uint64)
         self._copy = np.empty(BLOCK_PAGES * WORDS_PER_PAGE, np.uint64)
         self._holders = find_holders(elder)
@@ -137,11 +137,10 @@ class _Stream:
             return
         words = self._own[: len(pages) * WORDS_PER_PAGE]
         is_read = self._contents.fill(self._keys[self._elder.position], pages, words)
-        if self._table is not None and self._heads is not None and self._codes is not None:
-            slots, numbers = scan_objects(self._table, words)
-            block = PageBlock(pages=pages, words=words, is_read=is_read)
-            self._heads.add(block, slots, numbers)
-            self._codes.add(block, slots, numbers)
+        slots, numbers = scan_objects(self._table, words)
+        block = PageBlock(pages=pages, words=words, is_read=is_read)
+        self._heads.add(block, slots, numbers)
+        self._codes.add(block, slots, numbers)
         originals = words.reshape(-1, WORDS_PER_PAGE)
         ahead = None
         for child, at, theirs in self._copied:
@@ -176,7 +175,7 @@ class _Stream:
         changes.codes[~(is_read & was_read)] = UNREAD
         comparison = comparisons[child.position]
         comparison.add(at, changes)
-        if self._codes is not None and len(changes.others[0]):
+        if len(changes.others[0]):
             page, word = changes.others
             addresses = child.pages[at].take(page) * PAGE_BYTES + word * 8
             in_code = self._codes.contain(addresses)
@@ -207,9 +206,9 @@ class _Stream:
             ahead[-1] = np.frombuffer(raw, np.uint64)
         return ahead
 
-    def finish(self) -> Heads | None:
-        """Return the parent's heads, None where its memory is not a CPython's."""
-        return None if self._heads is None else self._heads.finish()
+    def finish(self) -> Heads:
+        """Return the parent's heads."""
+        return self._heads.finish()
 
 
 def find_holders(elder: Member) -> npt.NDArray[np.int32]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from airmem.analysis.causes import Comparison, Line, compare_line
+from airmem.analysis.causes import Comparison, Line, compare_line, start_comparison
 from airmem.analysis.collected import GC, UNKNOWN, find_collections, name_causes, of_parent, worker_state
 from airmem.analysis.tracked import TrackedPages, find_tracked, read_frozen_ends
 from airmem.analysis.words import IDENTICAL, UNREAD
@@ -111,12 +111,12 @@ class _Explainer:
         return self._learners[top.position]
 
     def _explain_line(self, elder: Member, learner: TypeLearner | None) -> None:
-        table = None if learner is None else learner.table()
-        line = compare_line(self._contents, self._keys, elder, table, self._fraction)
-        if learner is None or table is None or line.heads is None:
+        if learner is None:
             for child in elder.children:
-                self._found.workers[child.position] = _unexplained(line.comparisons[child.position])
+                self._found.workers[child.position] = _unexplained(child)
             return
+        table = learner.table()
+        line = compare_line(self._contents, self._keys, elder, table, self._fraction)
         key = self._keys[elder.position]
         tracked = find_tracked(self._contents, key, learner, line.heads, elder.pages)
         if tracked.state is not None:
@@ -146,7 +146,10 @@ class _Explainer:
         )
 
 
-def _unexplained(comparison: Comparison) -> Explanation:
+def _unexplained(child: Member) -> Explanation:
+    """Return the explanation of a process that is no CPython: its copies were not even read."""
+    comparison = start_comparison(child)
+    comparison.codes[child.states == COPIED] = UNREAD
     causes = np.full(len(comparison.codes), UNKNOWN, np.uint8)
     return Explanation(comparison=comparison, causes=causes, live=None, frozen=None, collector=None, types=())
 
@@ -176,7 +179,7 @@ class _Lists:
 
     def of(self, child: Member, key: ProcessKey) -> TrackedPages:
         """Return which of its parent's pages hold tracked objects of a child. Errors: ProcessGone."""
-        if self.parents.collector is None or self.line.heads is None:
+        if self.parents.collector is None:
             return self.parents
         ends = read_frozen_ends(self._contents, key, self.parents.collector)
         if ends not in self._by_frozen:

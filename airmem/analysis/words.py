@@ -58,19 +58,15 @@ class Changes:
 NOTHING = np.zeros(0, np.int64)
 
 
-def compare_pages(table: TypeTable | None, originals: Words, copies: Words, ahead: Words) -> Changes:
+def compare_pages(table: TypeTable, originals: Words, copies: Words, ahead: Words) -> Changes:
     """Return what differs between pages and their originals, both (pages, words in a page).
 
-    `ahead` (pages, 3) holds the words that follow each page in memory, 0 where none is mapped. Without a `table`, that
-    is where the memory is not CPython's, changed pages are UNREAD and so are identical ones.
+    `ahead` (pages, 3) holds the words that follow each page in memory, 0 where none is mapped.
     """
     count = len(copies)
     codes = np.full(count, IDENTICAL, np.uint8)
     kinds = np.full(count, CHANGED, np.uint8)
     nothing = (NOTHING, NOTHING)
-    if table is None:
-        codes[:] = UNREAD
-        return Changes(codes, kinds, nothing, nothing, nothing)
     differs = copies != originals
     rows = np.flatnonzero(differs.view(np.uint64).any(axis=1))  # eight flags at once: most pages are identical
     if len(rows):

@@ -41,13 +41,12 @@ def page():
     return made
 
 
-def compare(change, table=TABLE, ahead=None):
+def compare(change):
     original = page()
     copy = original.copy()
     for at, value in change.items():
         copy[0, at] = value
-    following = np.zeros((1, 3), np.uint64) if ahead is None else ahead
-    return compare_pages(table, original, copy, following)
+    return compare_pages(TABLE, original, copy, np.zeros((1, 3), np.uint64))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +105,3 @@ def test_a_page_that_changed_all_over_is_data():
     changes = compare_pages(TABLE, original, original + np.uint64(1), np.zeros((1, 3), np.uint64))
     assert changes.codes.tolist() == [words.OTHER]
     assert changes.kinds.tolist() == [words.CHANGED]
-
-
-def test_without_types_nothing_is_told():
-    assert compare({2: 4}, table=None).codes.tolist() == [words.UNREAD]
