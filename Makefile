@@ -39,6 +39,7 @@ check: $(VENV)/.dev ## lint, types and the rules of the house
 bench: $(VENV)/.dev ## measure the cost against cat and against peers
 	$(BIN)/python -m compileall -q airmem
 	$(BIN)/python tests/benchmarks/bench.py
+	$(BIN)/python tests/benchmarks/bench_cow.py
 
 docs: $(VENV)/.docs ## make the examples anew from real runs and build the site
 	$(BIN)/python docs/make_examples.py

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from airmem.collect import clock
 from airmem.collect.gaps import gap
+from airmem.collect.processes import read_process
 from airmem.collect.sockets import LiveListeners
 from airmem.collect.source import open_source
 from airmem.collect.tree import collect_tree
-from airmem.errors import NotMeasurable, NotPermitted, ProcessGone
+from airmem.errors import Malformed, NotMeasurable, NotPermitted, ProcessGone
 from airmem.model.cow import CowReport
 from airmem.model.report import Head
 from airmem.rules.cow import check_cow, find_remedies
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from airmem.analysis.explain import FamilyContents
     from airmem.analysis.writers import Member
     from airmem.collect.anonymous import LiveAnonymousTables
+    from airmem.collect.contents import LiveContents
     from airmem.collect.source import Source
     from airmem.model.cow import Coverage, CowWorker
     from airmem.model.gap import Gap
+    from airmem.model.process import Process
     from airmem.model.service import ServiceRole
     from airmem.model.snapshot import TreeSnapshot
 
@@ -38,6 +41,10 @@ def answer_cow(
     when the process asked for cannot be read, NotMeasurable where there are no page tables or no numpy.
     """
     return _Question(root_pid, source or open_source(), fraction_ratio, most_bytes).answer()
+
+
+MOST_HELD = 500
+"""So many processes' memory is opened in advance: a process may have 1024 files open by default."""
 
 
 class _Question:
@@ -56,8 +63,13 @@ class _Question:
         began = clock.monotonic_seconds()
         snapshot = self._snapshot()
         tables = self._open_tables(snapshot)
-        members = self._find_writers(tables, snapshot)
-        told, coverage = self._read_contents(snapshot, members, tables)
+        from airmem.collect.contents import LiveContents  # noqa: PLC0415  # imports numpy
+
+        with LiveContents(self._reader) as contents:
+            is_open = self._hold(contents, snapshot)
+            members = self._find_writers(tables, snapshot)
+            told, coverage = self._read_contents(contents, members, tables, snapshot) if is_open else (None, None)
+        self._check_alive(snapshot.processes[0].process)
         roles = detect_roles([one.process for one in snapshot.processes], LiveListeners(self._reader))
         root_role = roles.get(self._root_pid)
         workers = self._describe(snapshot, members, told, roles)
@@ -104,6 +116,42 @@ class _Question:
             self._gaps.append(gap(None, "writer", *obstacle))
         return tables
 
+    def _hold(self, contents: LiveContents, snapshot: TreeSnapshot) -> bool:
+        """Open the memory of all processes before their page tables are read: then no call of exec goes unseen.
+
+        Return whether contents can be read; where they are refused there is a gap.
+        """
+        for one in snapshot.processes[:MOST_HELD]:
+            process = one.process
+            if process.is_zombie or process.is_kernel_thread:
+                continue
+            try:
+                contents.hold(process.key)
+            except ProcessGone:
+                continue
+            except NotPermitted:
+                from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
+
+                self._gaps.append(gap(process.pid, "causes", *explain_denial(self._reader, process.pid)))
+                return False
+            except OSError as problem:
+                self._gaps.append(gap(None, "causes", "not_captured", f"page contents: {problem.strerror}"))
+                return False
+        return True
+
+    def _check_alive(self, root: Process) -> None:
+        """Raise ProcessGone when the process that was asked for has ended meanwhile."""
+        if not self._reader.is_live:
+            return
+        try:
+            with self._reader.process(root.pid) as files:
+                now = read_process(files, with_arguments=False)
+        except (OSError, Malformed):
+            now = None
+        if now is None or now.key != root.key or (now.is_zombie and not root.is_zombie):
+            remedy = "Look for its successor with: airmem ps"
+            raise ProcessGone(f"process {root.pid} ended while it was read", remedy)
+
     def _find_writers(self, tables: LiveAnonymousTables, snapshot: TreeSnapshot) -> list[Member | None]:
         from airmem.analysis.writers import attribute_writers  # noqa: PLC0415  # imports numpy
 
@@ -145,38 +193,26 @@ class _Question:
         raise NotMeasurable(f"the page table of process {process.pid} is too large", "Ask about one of its children")
 
     def _read_contents(
-        self, snapshot: TreeSnapshot, members: list[Member | None], tables: LiveAnonymousTables
+        self,
+        contents: LiveContents,
+        members: list[Member | None],
+        tables: LiveAnonymousTables,
+        snapshot: TreeSnapshot,
     ) -> tuple[FamilyContents | None, Coverage | None]:
-        """Return what contents tell, and how much was read; None where they are refused, or nothing is inherited."""
+        """Return what contents tell, and how much was read; None where nothing is inherited."""
         from airmem.analysis.explain import explain_family, leave_out_unstable  # noqa: PLC0415  # imports numpy
         from airmem.analysis.fraction import choose_fraction, describe_coverage  # noqa: PLC0415
-        from airmem.collect.contents import DUTY_RATIO, LiveContents  # noqa: PLC0415
+        from airmem.collect.contents import DUTY_RATIO  # noqa: PLC0415
 
         if not any(one is not None and one.children for one in members):
             return None, None
         keys = [one.process.key for one in snapshot.processes]
         fraction = choose_fraction(members, self._fraction_ratio, self._most_bytes)
-        pid = self._root_pid
-        try:
-            with LiveContents(self._reader) as contents:
-                for one in members:
-                    if one is not None and (one.children or one.parent):
-                        pid = keys[one.position][0]
-                        contents.hold(keys[one.position])
-                told = explain_family(contents, keys, members, fraction)
-                leave_out_unstable(tables, members, told)
-                coverage = describe_coverage(contents.read_bytes, members, fraction, DUTY_RATIO)
-        except NotPermitted:
-            from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
-
-            self._gaps.append(gap(pid, "causes", *explain_denial(self._reader, pid)))
-            return None, None
-        except OSError as problem:
-            self._gaps.append(gap(None, "causes", "not_captured", f"page contents: {problem.strerror}"))
-            return None, None
+        told = explain_family(contents, keys, members, fraction)
+        leave_out_unstable(tables, members, told)
         self._gaps += [gap(keys[at][0], "causes", "not_cpython", cause) for at, cause in told.obstacles.items()]
         self._gaps += [gap(keys[at][0], "causes", "gone", "it ended while it was read") for at in sorted(told.gone)]
-        return told, coverage
+        return told, describe_coverage(contents.read_bytes, members, fraction, DUTY_RATIO)
 
     def _describe(
         self,
