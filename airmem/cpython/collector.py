@@ -4,6 +4,8 @@ The lists are circular, through sentinels in the interpreter's state (struct _gc
 pycore_gc.h or pycore_interp_structs.h). Each is a struct gc_generation: next, prev, int threshold, int count: 24 bytes.
 
 - 3.10 to 3.13: generations 0, 1, 2; then a pointer to generation 0; then the permanent generation; then statistics.
+- later 3.13 (seen in 3.13.5): the same, but generations are aligned to 4 bytes only, so that they begin 4 bytes nearer to
+  what stands before them than to the pointer behind them.
 - 3.14: young and two old ones (incremental), since 3.14.5 generations 0, 1, 2 again, with the pointer to generation 0
   far behind; the permanent generation right after them.
 - 3.15: as 3.14.5, with that pointer nearer, and a pointer to the statistics, which are rings of the last collections.
@@ -69,6 +71,7 @@ class Form:
 
 FORMS = (
     Form(name="generations", frozen=80, counters=104, collecting=176, first_pointer=72),
+    Form(name="generations of 3.13.5", frozen=84, counters=108, collecting=180, first_pointer=76),
     Form(name="generations of 3.14.5", frozen=72, counters=96, collecting=168, first_pointer=232),
     Form(name="generations of 3.15", frozen=72, counters=96, collecting=104, first_pointer=160, has_rings=True),
     Form(name="young and old of 3.14", frozen=72, counters=96, collecting=168, first_pointer=None, is_incremental=True),
