@@ -84,9 +84,9 @@ class Frames:
         return counts.tobytes()
 
 
-def read_counts(first: int, count: int) -> bytes:
-    """Return how often some page frames are mapped, as 8-byte words, fewer at the end; raises OSError."""
-    with open("/proc/kpagecount", "rb", buffering=0) as file:
+def read_counts(first: int, count: int, path: str = "/proc/kpagecount") -> bytes:
+    """Return the words of some page frames, 8 bytes each: how often they are mapped; fewer at the end; raises OSError."""
+    with open(path, "rb", buffering=0) as file:
         words = os.pread(file.fileno(), count * 8, first * 8)
         return words[: len(words) // 8 * 8]
 

@@ -10,6 +10,7 @@ import click
 from airmem.commands._output import check_output, write, write_stream
 from airmem.errors import NotPermitted, UsageProblem
 from airmem.questions.targets import resolve_target
+from airmem.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ EPILOG = """\b
 Examples:
   airmem capture scheduler -o scheduler.airmem
   airmem pss --from scheduler.airmem
+  airmem capture scheduler --contents -o secret.airmem
   airmem capture --print-collector > airmem-collector.py
   kubectl exec -i POD -- python3 - scheduler < airmem-collector.py > scheduler.airmem
 """
@@ -31,6 +33,7 @@ Examples:
 @click.option("--force", is_flag=True, help="Replace the file of --output if it exists.")
 @click.option("--pages/--no-pages", default=None, help="With page tables or without; by default where pss reads them.")
 @click.option("--no-mappings", is_flag=True, help="Leave smaps out: smaller, and pss --mappings has no answer.")
+@click.option("--contents", is_flag=True, help="Keep what is in memory, for cow and heap: all secrets are in it.")
 @click.option("--print-collector", is_flag=True, help="Print the collector, which needs Python 3.6 and no airmem.")
 def command(target: str | None, **options: Any) -> int:
     """Write all that airmem reads of a process and its descendants into one file, for an answer elsewhere.
@@ -42,6 +45,8 @@ def command(target: str | None, **options: Any) -> int:
     from airmem.questions.capture import answer_capture, read_collector  # noqa: PLC0415  # --help needs none of it
 
     check_output(options["output"], options["force"])
+    if options["contents"]:
+        _check_contents(options)
     if options["print_collector"]:
         if target is not None:
             raise UsageProblem("--print-collector takes no TARGET", "The collector itself takes it: python3 - TARGET")
@@ -58,6 +63,7 @@ def command(target: str | None, **options: Any) -> int:
                 write_bytes,
                 with_pages=options["pages"],
                 with_mappings=not options["no_mappings"],
+                with_contents=options["contents"],
                 progress=line.show if sys.stderr.isatty() else None,
             )
         )
@@ -65,6 +71,21 @@ def command(target: str | None, **options: Any) -> int:
     write_stream(produce, options["output"], options["force"])
     line.clear()
     return _finish(captured[0], options["output"])
+
+
+def _check_contents(options: dict[str, Any]) -> None:
+    """Warn of what a capture with contents holds. Errors: UsageProblem where it would be for everybody to read."""
+    if options["print_collector"] or options["pages"] is False:
+        raise UsageProblem(
+            "--contents needs page tables and airmem itself", "Leave out --print-collector and --no-pages"
+        )
+    if options["output"] is None or options["output"] == "-":
+        raise UsageProblem("--contents writes to a file of mode 0600 only", "Give one with -o FILE")
+    click.echo(
+        "Warning: the file will hold the memory of these processes, passwords, keys and data included. Whoever can read "
+        "it can read them. Reading pauses nothing; it takes at most half of the time.",
+        err=True,
+    )
 
 
 class _Progress:
@@ -89,9 +110,11 @@ def _finish(captured: Captured, path: str | None) -> int:
     pages = "with page tables" if captured.has_pages else "without page tables"
     refused = f", {captured.refused_count} of them refused" if captured.refused_count else ""
     count = captured.process_count
+    if captured.contents_bytes is not None:
+        pages += f" and {format_bytes(captured.contents_bytes)} of contents"
     click.echo(f"Captured {count} process{'es' if count != 1 else ''}{refused}, {pages}.", err=True)
     if captured.denial is not None:
         raise NotPermitted(captured.denial.detail, captured.denial.remedy)
     if path is not None:
-        click.echo(f"Next: airmem pss --from {path}", err=True)
+        click.echo(f"Next: airmem {'pss' if captured.contents_bytes is None else 'cow'} --from {path}", err=True)
     return 0
