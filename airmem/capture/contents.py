@@ -109,7 +109,7 @@ class ContentFrames(NumpyFrames):
         places = np.full(len(pages), NOWHERE, np.int64)
         for begin in range(0, len(pages), CHUNK_PAGES):
             words, is_read = self._read(pid, pages[begin : begin + CHUNK_PAGES])
-            fresh = []
+            fresh: list[int] = []
             for at in np.flatnonzero(is_read).tolist():
                 digest = blake2b(words[at].data, digest_size=DIGEST_BYTES).digest()
                 place = self._by_digest.setdefault(digest, self._kept_count + len(fresh))

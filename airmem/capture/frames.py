@@ -85,7 +85,7 @@ class Frames:
 
 
 def read_counts(first: int, count: int, path: str = "/proc/kpagecount") -> bytes:
-    """Return the words of some page frames, 8 bytes each: how often they are mapped; fewer at the end; raises OSError."""
+    """Return the 8-byte words of some page frames, by default how often they are mapped; raises OSError."""
     with open(path, "rb", buffering=0) as file:
         words = os.pread(file.fileno(), count * 8, first * 8)
         return words[: len(words) // 8 * 8]

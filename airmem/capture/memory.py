@@ -42,7 +42,7 @@ class CapturedMemory:
         if words is None:
             raise Malformed(f"{name}: an index of pages is damaged", "Make it again.")
         pages, places = words[: len(words) // 2], words[len(words) // 2 :]
-        if len(places) and not (0 <= places.min() and places.max() < store.page_count):
+        if len(places) and not (places.min() >= 0 and places.max() < store.page_count):
             raise Malformed(f"{name}: an index of pages leads out of what was kept", "Make it again.")
         self._places = dict(zip(pages.tolist(), places.tolist(), strict=True))
         self._store = store

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import BinaryIO
 
+    from airmem.capture.memory import ContentStore
     from airmem.kernel.source import OpenMemory
     from airmem.model.snapshot import TreeSnapshot
 
@@ -60,6 +61,7 @@ class CaptureReader:
         if not any(pid in self._processes for pid in self._place.root_pids):
             raise Malformed(f"{name}: cut short before the first process was whole", "Make it again.")
         self._folders = self._list_folders()
+        self._contents: ContentStore | None = None
 
     def _add_process(self, facts: ProcessFacts) -> None:
         below = f"proc/{facts.pid}/"
@@ -159,6 +161,18 @@ class CaptureReader:
             raise self._refusal(key, f"/proc/{pid}")
         return CapturedProcess(self, self._processes[pid])
 
+    def memory_of(self, pid: int) -> OpenMemory:
+        """Return the contents of a process's memory. Errors: OSError as when it was captured, ENODATA without."""
+        index = self._members.get(f"airmem/{pid}.pages")
+        if index is None or self._has_other_pages:
+            number = self._errors.get(f"proc/{pid}/mem", errno.ENODATA)
+            raise OSError(number, NOT_CAPTURED if number == errno.ENODATA else os.strerror(number), f"/proc/{pid}/mem")
+        from airmem.capture.memory import CapturedMemory, ContentStore  # noqa: PLC0415  # imports numpy
+
+        if self._contents is None:
+            self._contents = ContentStore(self._members, self._name)
+        return CapturedMemory(index, self._contents, self._name)
+
     def has_process(self, pid: int) -> bool:  # noqa: ARG002  # the protocol's signature
         """Return False: what /proc hid could not be captured."""
         return False
@@ -174,13 +188,17 @@ class CaptureReader:
             return "no_page_frames", detail
         if self._place.zero_frames is None:
             return "not_captured", "the capture was made without page tables"
-        if self._place.byte_order != sys.byteorder or self._place.page_bytes != os.sysconf("SC_PAGE_SIZE"):
+        if self._has_other_pages:
             return "not_captured", "the capture's pages are of another size or byte order than this machine's"
         return None
 
     def zero_frames(self) -> tuple[tuple[int, int], ...]:
         """Return the frames (first, count) of the zero page and of the huge zero page, as the capture counts them."""
         return self._place.zero_frames or ()
+
+    @property
+    def _has_other_pages(self) -> bool:
+        return self._place.byte_order != sys.byteorder or self._place.page_bytes != os.sysconf("SC_PAGE_SIZE")
 
     def own_user_id(self) -> int:
         """Return the effective user id that the capture was made with."""
@@ -251,8 +269,8 @@ class CapturedProcess:
         _fill(target, runs, self._facts.runs, memoryview(self._reader.read(self._folder + name)))
 
     def memory(self) -> OpenMemory:
-        """Refuse: the capture was made without contents of memory."""
-        raise OSError(errno.ENODATA, NOT_CAPTURED, self._folder + "mem")
+        """Return the contents of the process's memory; ENODATA where the capture was made without."""
+        return self._reader.memory_of(self._facts.pid)
 
 
 def _fill(

@@ -82,8 +82,8 @@ def _check_contents(options: dict[str, Any]) -> None:
     if options["output"] is None or options["output"] == "-":
         raise UsageProblem("--contents writes to a file of mode 0600 only", "Give one with -o FILE")
     click.echo(
-        "Warning: the file will hold the memory of these processes, passwords, keys and data included. Whoever can read "
-        "it can read them. Reading pauses nothing; it takes at most half of the time.",
+        "Warning: the file will hold the memory of these processes, passwords, keys and data included. Who can read "
+        "it can read them. Nothing is paused; memory is being read during at most half of the time.",
         err=True,
     )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airmem.capture.contents import ContentFrames
     from airmem.collect.source import Source
     from airmem.model.gap import Gap
+    from airmem.model.process import Process
 
 __all__ = ["Captured", "answer_capture", "read_collector"]
 
@@ -51,7 +52,8 @@ def answer_capture(
 ) -> Captured:
     """Write a capture of a process and its descendants; page tables by default where `pss` would read them.
 
-    `with_contents` keeps their private memory, too, and needs no page frames. `progress` is told how many processes of how many are done.
+    `with_contents` keeps their private memory, too, and needs no page frames. `progress` is told how many processes of
+    how many are done.
     Errors: ProcessGone, NotPermitted when there is no such process, NotMeasurable when page tables cannot be read.
     """
     source = open_source()
@@ -85,7 +87,7 @@ def read_collector(with_pages: bool = False) -> str:
     return read_source(with_pages)
 
 
-def _frames(source: Source, tree: Tree, with_pages: bool | None) -> Any:
+def _frames(source: Source, tree: tuple[Process, ...], with_pages: bool | None) -> Any:
     """Return what keeps page tables, None where they are not asked for or not to be had. Errors: NotMeasurable."""
     if with_pages is False:
         return None
