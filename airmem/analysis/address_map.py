@@ -17,19 +17,44 @@ if TYPE_CHECKING:
 STATE_COUNT = SWAPPED + 1
 
 
-def find_runs(member: Member, causes: npt.NDArray[np.uint8]) -> PageRuns:
-    """Return neighboring pages of one state and one cause as runs; `causes` has a place in CAUSES for each page."""
+def find_runs(
+    member: Member, causes: npt.NDArray[np.uint8], types: npt.NDArray[np.int32], type_names: dict[int, str]
+) -> PageRuns:
+    """Return neighboring pages of one state and one cause as runs.
+
+    `causes` has a place in CAUSES for each page, `types` the number of the type that was written most, -1 for none.
+    """
     pages, states = member.pages, member.states
     if not len(pages):
         empty = np.zeros(0, np.uint8)
-        return PageRuns(first_pages=pages, page_counts=np.zeros(0, np.int32), states=empty, causes=empty)
+        return PageRuns(
+            first_pages=pages, page_counts=np.zeros(0, np.int32), states=empty, causes=empty, types=(), ranges=()
+        )
     told = np.where(states == COPIED, causes, 0).astype(np.uint8)
     cuts = (np.diff(pages) != 1) | (np.diff(states) != 0) | (np.diff(told) != 0)
     begins = np.concatenate(([0], np.flatnonzero(cuts) + 1))
     counts = np.diff(np.concatenate((begins, [len(pages)])))
     return PageRuns(
-        first_pages=pages[begins], page_counts=counts.astype(np.int32), states=states[begins], causes=told[begins]
+        first_pages=pages[begins],
+        page_counts=counts.astype(np.int32),
+        states=states[begins],
+        causes=told[begins],
+        types=_name_runs(np.repeat(np.arange(len(begins)), counts), types, len(begins), type_names),
+        ranges=member.ranges,
     )
+
+
+def _name_runs(
+    runs: npt.NDArray[np.int64], types: npt.NDArray[np.int32], run_count: int, names: dict[int, str]
+) -> tuple[str | None, ...]:
+    """Return for each run the type that most of its pages have, None where none has any. `runs` is each page's run."""
+    has = np.flatnonzero(types >= 0)
+    size = int(types.max(initial=0)) + 1
+    pairs, counts = np.unique(runs[has] * size + types[has], return_counts=True)
+    pairs = pairs[np.argsort(counts, kind="stable")]
+    found = np.full(run_count, -1, np.int64)
+    found[pairs // size] = pairs % size  # of several for one run the last counts
+    return tuple(names.get(number) for number in found.tolist())
 
 
 def sum_by_mapping(member: Member) -> tuple[CowMapping, ...]:

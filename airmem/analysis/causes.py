@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airmem.analysis.inline_caches import CodeRanges
+from airmem.analysis.page_types import set_most_common
 from airmem.analysis.words import AHEAD_WORDS, UNREAD, compare_pages
 from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, Member
 from airmem.cpython.heads import HeadList
@@ -40,8 +41,9 @@ Codes: TypeAlias = npt.NDArray[np.uint8]
 class Comparison:
     """What was seen of one process's copies: for each of its pages a code of analysis.words and a kind of other words.
 
-    `words` and `pages` count, by cause (COUNTS, HEADS) and type number, changed words and the pages they lie on.
-    `cache_words` and `cache_pages` count words within code objects.
+    `types` is for each page the number of the type of which most words changed, -1 where none is known; None unless it
+    was asked for. `words` and `pages` count, by cause (COUNTS, HEADS) and type number, changed words and the pages they
+    lie on. `cache_words` and `cache_pages` count words within code objects.
     """
 
     codes: Codes
@@ -50,6 +52,7 @@ class Comparison:
     pages: dict[str, npt.NDArray[np.int64]]
     cache_words: int = 0
     cache_pages: int = 0
+    types: npt.NDArray[np.int32] | None = None
 
     def add(self, at: npt.NDArray[np.int64], changes: Changes) -> None:
         """Take the changes of a block whose pages have these places among the process's."""
@@ -62,6 +65,8 @@ class Comparison:
             self.words[cause] += np.bincount(number, minlength=size)
             pairs = np.unique(page * size + number)
             self.pages[cause] += np.bincount(pairs % size, minlength=size)
+            if self.types is not None:
+                set_most_common(self.types, at[page], number, size)
 
 
 @dataclass(slots=True, eq=False)
@@ -79,14 +84,18 @@ def compare_line(
     elder: Member,
     table: TypeTable,
     fraction: Fraction,
+    *,
+    with_page_types: bool = False,
 ) -> Line:
     """Return what differs between a parent's pages and its children's copies, and the parent's heads.
 
-    `keys` go by position in the tree. `fraction` of the copies is read. Errors: ProcessGone when the
-    parent ends.
+    `keys` go by position in the tree. `fraction` of the copies is read. Errors: ProcessGone when the parent ends.
     """
     stream = _Stream(contents, keys, elder, table, fraction)
     comparisons = {child.position: start_comparison(child, len(table)) for child in elder.children}
+    if with_page_types:
+        for child in elder.children:
+            comparisons[child.position].types = np.full(len(child.pages), -1, np.int32)
     for first in range(0, len(elder.pages), BLOCK_PAGES):
         stream.take(first, comparisons)
     return Line(elder, comparisons, stream.finish())

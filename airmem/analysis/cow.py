@@ -16,15 +16,22 @@ from airmem.units import PAGE_BYTES
 if TYPE_CHECKING:
     from airmem.analysis.explain import Explanation
     from airmem.analysis.writers import Member
+    from airmem.model.cow import PageRuns
     from airmem.model.process import Process
 
 REFCOUNT, UNKNOWN = CAUSES.index("refcount"), CAUSES.index("unknown")
 
 
 def describe_worker(
-    process: Process, role: str, component: str | None, member: Member | None, told: Explanation | None
+    process: Process,
+    role: str,
+    component: str | None,
+    member: Member | None,
+    told: Explanation | None,
+    *,
+    with_runs: bool = False,
 ) -> CowWorker:
-    """Return a process's pages by state and cause.
+    """Return a process's pages by state and cause, `with_runs` also where they lie.
 
     `member` is None where its page table, or its parent's, cannot be read; `told` where contents cannot.
     """
@@ -56,8 +63,15 @@ def describe_worker(
         static_refcount_bytes=None if told is None or told.has_immortals else _sum_static(member, causes),
         unstable_bytes=0 if told is None else told.unstable_count * PAGE_BYTES,
         mappings=sum_by_mapping(member),
-        runs=find_runs(member, causes),
+        runs=_find_runs(member, causes, told) if with_runs else None,
     )
+
+
+def _find_runs(member: Member, causes: np.typing.NDArray[np.uint8], told: Explanation | None) -> PageRuns:
+    types = None if told is None else told.page_types
+    if types is None:
+        types = np.full(len(member.pages), -1, np.int32)
+    return find_runs(member, causes, types, told.type_names if told else {})
 
 
 def forecast(members: list[Member | None], told: dict[int, Explanation]) -> Forecast:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from airmem.analysis.causes import Comparison, Line, compare_line, start_comparison
 from airmem.analysis.collected import GC, UNKNOWN, find_collections, name_causes, of_parent, worker_state
+from airmem.analysis.page_types import find_page_types
 from airmem.analysis.tracked import TrackedPages, find_tracked, read_frozen_ends
 from airmem.analysis.words import IDENTICAL, UNREAD
 from airmem.analysis.writers import COPIED, SHARED, Member
@@ -42,7 +43,9 @@ INLINE_CACHES = "builtins.code (inline caches)"
 class Explanation:
     """What contents tell of one worker. `causes` has a place in model.cow.CAUSES for each of its pages. `live` and
     `frozen` are flags of its pages that hold tracked objects, None where that cannot be told. `has_immortals`: objects
-    that are part of Python are not counted (3.12 and later). `unstable_count` pages changed while they were read."""
+    that are part of Python are not counted (3.12 and later). `unstable_count` pages changed while they were read.
+    `page_types` is for each page the number of the type that was written most there, -1 for none, and `type_names` has
+    their names; None unless asked for."""
 
     comparison: Comparison
     causes: npt.NDArray[np.uint8]
@@ -52,6 +55,8 @@ class Explanation:
     types: tuple[TypeWords, ...]
     has_immortals: bool = True
     unstable_count: int = 0
+    page_types: npt.NDArray[np.int32] | None = None
+    type_names: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -65,20 +70,28 @@ class FamilyContents:
 
 
 def explain_family(
-    contents: Contents, keys: Sequence[ProcessKey], members: list[Member | None], fraction: Fraction
+    contents: Contents,
+    keys: Sequence[ProcessKey],
+    members: list[Member | None],
+    fraction: Fraction,
+    *,
+    with_page_types: bool = False,
 ) -> FamilyContents:
     """Return what the contents of a family's pages tell. `keys` go by position, `fraction` of the copies is read.
 
     Errors: ProcessGone when the root ends meanwhile; of others only what concerns them is missing.
     """
-    return _Explainer(contents, keys, fraction).explain(members)
+    return _Explainer(contents, keys, fraction, with_page_types).explain(members)
 
 
 class _Explainer:
     """Goes through a family, one parent after the other."""
 
-    def __init__(self, contents: Contents, keys: Sequence[ProcessKey], fraction: Fraction) -> None:
+    def __init__(
+        self, contents: Contents, keys: Sequence[ProcessKey], fraction: Fraction, with_page_types: bool
+    ) -> None:
         self._contents = contents
+        self._with_page_types = with_page_types
         self._keys = keys
         self._fraction = fraction
         self._found = FamilyContents()
@@ -116,7 +129,9 @@ class _Explainer:
                 self._found.workers[child.position] = _unexplained(child)
             return
         table = learner.table()
-        line = compare_line(self._contents, self._keys, elder, table, self._fraction)
+        line = compare_line(
+            self._contents, self._keys, elder, table, self._fraction, with_page_types=self._with_page_types
+        )
         key = self._keys[elder.position]
         tracked = find_tracked(self._contents, key, learner, line.heads, elder.pages)
         if tracked.state is not None:
@@ -135,7 +150,7 @@ class _Explainer:
         counters = None if tracked.collector is None else read_counters(self._contents, key, tracked.collector)
         comparison = lists.line.comparisons[child.position]
         causes = name_causes(child, comparison, tracked, find_collections(child, tracked, counters))
-        self._found.workers[child.position] = Explanation(
+        explanation = self._found.workers[child.position] = Explanation(
             comparison=comparison,
             causes=causes,
             live=of_parent(child, tracked.live) if tracked.collector else None,
@@ -144,6 +159,11 @@ class _Explainer:
             types=_types(child, comparison, causes, tracked, (lists.table, names)),
             has_immortals=lists.has_immortals,
         )
+        if self._with_page_types:
+            types = find_page_types(child, comparison, causes, tracked, len(lists.table))
+            explanation.page_types = types
+            known = np.unique(types[types >= 0]).tolist()
+            explanation.type_names = {number: names.name(lists.table.types[number]) for number in known}
 
 
 def _unexplained(child: Member) -> Explanation:

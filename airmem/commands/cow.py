@@ -24,6 +24,7 @@ Examples:
   airmem cow 4242 --format json -o cow.json
   airmem cow gunicorn --every 60 --for 1h
   airmem cow 4242 --format csv          one row for each descendant
+  airmem cow 4242 --format html -o cow.html   with a map of the address space
   airmem cow 4242 --fraction 0.1        read a tenth of the copies: an estimate with its margin
 """
 
@@ -37,7 +38,7 @@ FRACTION = "Read this part of the copied pages, chosen at random: an estimate."
 @click.option("--fraction", type=click.FloatRange(0, 1, min_open=True), metavar="RATIO", default=1.0, help=FRACTION)
 @click.option("--max-bytes", type=Size(), metavar="SIZE", help="Read about this much at most: estimate the rest.")
 @repeat_options
-@answer_options("text", "json", "csv")
+@answer_options("text", "json", "csv", "html")
 @click.option("-v", "--verbose", is_flag=True, help="Every column.")
 def command(
     target: str | None, files: tuple[str, ...], every: float | None, duration: float | None, **options: Any
@@ -62,7 +63,7 @@ def command(
         source = open_only(files)
     root_pid = resolve_target(target, source)
     bounds = {"fraction_ratio": options["fraction"], "most_bytes": options["max_bytes"]}
-    ask = partial(answer_cow, root_pid, source=source, **bounds)
+    ask = partial(answer_cow, root_pid, source=source, with_map=options["form"] == "html", **bounds)
     if every is None:
         report = ask()
         _show(report, options)
@@ -92,8 +93,20 @@ def _show(report: CowReport, options: dict[str, Any]) -> None:
         from airmem.views.cow import view_cow_table  # noqa: PLC0415
 
         write(as_csv.render(view_cow_table(report)), options["output"], options["force"])
+    elif options["form"] == "html":
+        _show_page(report, options)
     else:
         from airmem.views.cow import view_cow  # noqa: PLC0415
 
         document = view_cow(report, options["verbose"], options["top"])
         show(document, options["output"], options["force"], options["no_color"])
+
+
+def _show_page(report: CowReport, options: dict[str, Any]) -> None:
+    from airmem.render.as_html import render_html  # noqa: PLC0415  # only the form that was asked for
+    from airmem.render.cow_map import render_cow_map  # noqa: PLC0415
+    from airmem.views.cow import view_cow  # noqa: PLC0415
+
+    document = view_cow(report, options["verbose"], options["top"])
+    title = f"airmem cow {report.component or report.root_pid} on {report.head.host.hostname}"
+    write(render_html(document, title=title, body_html=render_cow_map(report)), options["output"], options["force"])

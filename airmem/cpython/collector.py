@@ -4,8 +4,8 @@ The lists are circular, through sentinels in the interpreter's state (struct _gc
 pycore_gc.h or pycore_interp_structs.h). Each is a struct gc_generation: next, prev, int threshold, int count: 24 bytes.
 
 - 3.10 to 3.13: generations 0, 1, 2; then a pointer to generation 0; then the permanent generation; then statistics.
-- later 3.13 (seen in 3.13.5): the same, but generations are aligned to 4 bytes only, so that they begin 4 bytes nearer to
-  what stands before them than to the pointer behind them.
+- later 3.13 (seen in 3.13.5): the same, but generations are aligned to 4 bytes only, so that the pointer comes 4 bytes
+  later.
 - 3.14: young and two old ones (incremental), since 3.14.5 generations 0, 1, 2 again, with the pointer to generation 0
   far behind; the permanent generation right after them.
 - 3.15: as 3.14.5, with that pointer nearer, and a pointer to the statistics, which are rings of the last collections.

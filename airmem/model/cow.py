@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from airmem.model.anonymous import AddressRange
     from airmem.model.finding import Finding
     from airmem.model.gap import Gap
     from airmem.model.process import Process
@@ -83,14 +84,17 @@ class CollectorState:
 class PageRuns:
     """Neighboring pages of a process that share a state and a cause: material for a map of its address space.
 
-    Parallel arrays: first page numbers (int64), page counts (int32), states and causes (uint8, places in PAGE_STATES
-    and CAUSES; a cause stands only where the state is copied).
+    Parallel: first page numbers (int64), page counts (int32), states and causes (uint8, places in PAGE_STATES and
+    CAUSES; a cause stands only where the state is copied), and the type that was written most, None where none shows.
+    `ranges` are the mappings of the process, ascending.
     """
 
     first_pages: npt.NDArray[np.int64]
     page_counts: npt.NDArray[np.int32]
     states: npt.NDArray[np.uint8]
     causes: npt.NDArray[np.uint8]
+    types: tuple[str | None, ...]
+    ranges: tuple[AddressRange, ...]
 
 
 PAGE_STATES = ("new", "shared", "copied", "copied_by_parent", "freed_by_parent", "swapped")

@@ -32,15 +32,21 @@ if TYPE_CHECKING:
 
 
 def answer_cow(
-    root_pid: int, *, source: Source | None = None, fraction_ratio: float = 1.0, most_bytes: int | None = None
+    root_pid: int,
+    *,
+    source: Source | None = None,
+    fraction_ratio: float = 1.0,
+    most_bytes: int | None = None,
+    with_map: bool = False,
 ) -> CowReport:
     """Return what each descendant of a process copied of its parent's memory, why, and what comes next.
 
     `source` is the running system by default. With `fraction_ratio` only that part of the copied pages is read, chosen
-    at random, with `most_bytes` so many that not much more than that is read in all. Errors: ProcessGone, NotPermitted
-    when the process asked for cannot be read, NotMeasurable where there are no page tables or no numpy.
+    at random, with `most_bytes` so many that not much more than that is read in all. `with_map` adds where in their
+    address spaces it lies. Errors: ProcessGone, NotPermitted when the process asked for cannot be read, NotMeasurable
+    where there are no page tables or no numpy.
     """
-    return _Question(root_pid, source or open_source(), fraction_ratio, most_bytes).answer()
+    return _Question(root_pid, source or open_source(), fraction_ratio, most_bytes, with_map).answer()
 
 
 MOST_HELD = 500
@@ -50,11 +56,14 @@ MOST_HELD = 500
 class _Question:
     """One look at a tree."""
 
-    def __init__(self, root_pid: int, reader: Source, fraction_ratio: float, most_bytes: int | None) -> None:
+    def __init__(
+        self, root_pid: int, reader: Source, fraction_ratio: float, most_bytes: int | None, with_map: bool
+    ) -> None:
         self._root_pid = root_pid
         self._reader = reader
         self._fraction_ratio = fraction_ratio
         self._most_bytes = most_bytes
+        self._with_map = with_map
         self._again = f"airmem cow {root_pid}"
         self._gaps: list[Gap] = []
 
@@ -208,7 +217,7 @@ class _Question:
             return None, None
         keys = [one.process.key for one in snapshot.processes]
         fraction = choose_fraction(members, self._fraction_ratio, self._most_bytes)
-        told = explain_family(contents, keys, members, fraction)
+        told = explain_family(contents, keys, members, fraction, with_page_types=self._with_map)
         leave_out_unstable(tables, members, told)
         self._gaps += [gap(keys[at][0], "causes", "not_cpython", cause) for at, cause in told.obstacles.items()]
         self._gaps += [gap(keys[at][0], "causes", "gone", "it ended while it was read") for at in sorted(told.gone)]
@@ -229,7 +238,8 @@ class _Question:
             role = roles.get(one.process.pid)
             name = role.role if role else "worker" if one.process.is_forked else "child"
             explanation = None if member is None else explanations.get(member.position)
-            found.append(describe_worker(one.process, name, role.component if role else None, member, explanation))
+            component = role.component if role else None
+            found.append(describe_worker(one.process, name, component, member, explanation, with_runs=self._with_map))
         return tuple(found)
 
     def _advise(self) -> tuple[Gap, ...]:

@@ -1,0 +1,43 @@
+"""Which type was written most on each copied page: what a map of the address space says of a place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from airmem.analysis.collected import GC
+from airmem.analysis.words import IDENTICAL
+
+if TYPE_CHECKING:
+    from airmem.analysis.causes import Comparison
+    from airmem.analysis.tracked import TrackedPages
+    from airmem.analysis.writers import Member
+
+
+def set_most_common(
+    types: npt.NDArray[np.int32],
+    places: npt.NDArray[np.signedinteger],
+    numbers: npt.NDArray[np.signedinteger],
+    type_count: int,
+) -> None:
+    """Set the type at each of these places to the one that occurs there most; `places` and `numbers` are parallel."""
+    pairs, counts = np.unique(places.astype(np.int64) * type_count + numbers, return_counts=True)
+    pairs = pairs[np.argsort(counts, kind="stable")]
+    types[pairs // type_count] = pairs % type_count  # of several for one place the last counts
+
+
+def find_page_types(
+    child: Member, comparison: Comparison, causes: npt.NDArray[np.uint8], tracked: TrackedPages, type_count: int
+) -> npt.NDArray[np.int32]:
+    """Return for each page the type of which most words were written, -1 for none.
+
+    Of a page that a collection left as it was, it is the type that has most heads there.
+    """
+    heads = np.full(len(tracked.live), -1, np.int32)
+    set_most_common(heads, tracked.places, tracked.numbers, type_count)
+    restored = (causes == GC) & (comparison.codes == IDENTICAL)
+    changed = np.full(len(causes), -1, np.int32) if comparison.types is None else comparison.types
+    found: npt.NDArray[np.int32] = np.where(restored, heads[child.in_parent], changed)
+    return found
