@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from airmem.analysis.inline_caches import CodeRanges
-from airmem.analysis.page_types import set_most_common
 from airmem.analysis.words import AHEAD_WORDS, UNREAD, compare_pages
 from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, Member
 from airmem.cpython.heads import HeadList
@@ -67,6 +66,18 @@ class Comparison:
             self.pages[cause] += np.bincount(pairs % size, minlength=size)
             if self.types is not None:
                 set_most_common(self.types, at[page], number, size)
+
+
+def set_most_common(
+    types: npt.NDArray[np.int32],
+    places: npt.NDArray[np.signedinteger],
+    numbers: npt.NDArray[np.signedinteger],
+    type_count: int,
+) -> None:
+    """Set the type at each of these places to the one that occurs there most; `places` and `numbers` are parallel."""
+    pairs, counts = np.unique(places.astype(np.int64) * type_count + numbers, return_counts=True)
+    pairs = pairs[np.argsort(counts, kind="stable")]
+    types[pairs // type_count] = pairs % type_count  # of several for one place the last counts
 
 
 @dataclass(slots=True, eq=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from airmem.analysis.causes import set_most_common
 from airmem.analysis.collected import GC
 from airmem.analysis.words import IDENTICAL
 
@@ -14,18 +15,6 @@ if TYPE_CHECKING:
     from airmem.analysis.causes import Comparison
     from airmem.analysis.tracked import TrackedPages
     from airmem.analysis.writers import Member
-
-
-def set_most_common(
-    types: npt.NDArray[np.int32],
-    places: npt.NDArray[np.signedinteger],
-    numbers: npt.NDArray[np.signedinteger],
-    type_count: int,
-) -> None:
-    """Set the type at each of these places to the one that occurs there most; `places` and `numbers` are parallel."""
-    pairs, counts = np.unique(places.astype(np.int64) * type_count + numbers, return_counts=True)
-    pairs = pairs[np.argsort(counts, kind="stable")]
-    types[pairs // type_count] = pairs % type_count  # of several for one place the last counts
 
 
 def find_page_types(
