@@ -9,7 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from airmem.analysis.heap_pages import Flags, HeapMember, Share, divide_pages
-from airmem.cpython.heads import STEP, HeadList, Heads, check_lists, complete_heads, look_up
+from airmem.cpython.heads import (
+    OUTSIDE,
+    STEP,
+    Chain,
+    HeadList,
+    Heads,
+    check_lists,
+    complete_heads,
+    look_up,
+    make_chain,
+)
 from airmem.cpython.layout import GC_HEAD_BYTES, PAGE_SHIFT
 from airmem.cpython.learn import TypeLearner, learn_types, slot_addresses, sweep_types
 from airmem.cpython.objects import scan_objects
@@ -127,7 +137,7 @@ class _Tree:
         self._contents = contents
         self._members = members
         self._shares = shares
-        self._heads: dict[int, Heads] = {}
+        self._chains: dict[int, Chain] = {}
         self._learners: dict[int, TypeLearner] = {}
 
     def count(self, position: int, choose: Choice | None) -> Held:
@@ -207,23 +217,23 @@ class _Tree:
                 held.chosen_addresses.append(objects[wanted])
                 held.chosen_sizes.append(held.table.basicsize_bytes.take(kinds[wanted]))
         if share.used_by:
-            self._heads[position] = heads
+            self._chains[position] = make_chain(heads, links)
 
     def _check_beyond(self, position: int, heads: Heads, is_tracked: Flags) -> None:
         """Mark as tracked those heads of a child whose neighbors lie on pages that it shares."""
-        for other, others in self._heads.items():
+        for other, chain in self._chains.items():
             is_used = self._shares[other].used_by.get(position)
-            if is_used is None:
+            if is_used is None or not len(chain.addresses):
                 continue
+            pages = self._shares[other].pages
             left = np.flatnonzero(~is_tracked)
-            own = heads.addresses[left]
-            for there, back in ((heads.next, others.previous), (heads.previous, others.next)):
-                at, is_there = look_up(others.addresses, there[left])
-                pages = np.searchsorted(
-                    self._shares[other].pages, (others.addresses.take(at) // PAGE_BYTES).astype(np.int64)
-                )
-                is_used_there = is_used.take(np.minimum(pages, len(is_used) - 1))
-                is_tracked[left[is_there & is_used_there & (back.take(at) == own)]] = True
+            for there, back in ((heads.next, chain.previous_at), (heads.previous, chain.next_at)):
+                at, is_there = look_up(chain.addresses, there.take(left))
+                page = np.searchsorted(pages, (chain.addresses.take(at) // np.uint64(PAGE_BYTES)).view(np.int64))
+                is_there &= is_used.take(np.minimum(page, len(pages) - 1))
+                turn = back.take(at)
+                is_there &= (turn != OUTSIDE) & (chain.addresses.take(turn) == heads.addresses.take(left))
+                is_tracked[left[is_there]] = True
 
 
 @dataclass(slots=True, eq=False)

@@ -156,12 +156,32 @@ def look_up(addresses: Words, wanted: Words) -> tuple[npt.NDArray[np.int64], Fla
     return np.where(is_there, at, 0), is_there
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Chain:
+    """Heads and their neighbors by position, 16 bytes each: `addresses` (n,) uint64, `next_at` and `previous_at` (n,)
+    int32, OUTSIDE where the neighbor is not among them."""
+
+    addresses: Words
+    next_at: npt.NDArray[np.int32]
+    previous_at: npt.NDArray[np.int32]
+
+
+def make_chain(heads: Heads, links: Links) -> Chain:
+    """Return what is needed to see whether another head's neighbor points back at it."""
+    previous_at = np.full(len(heads), OUTSIDE, np.int32)
+    for first in range(0, len(heads), STEP):
+        part = slice(first, first + STEP)
+        at, is_there = _look_up_near(heads.addresses, heads.previous[part], first - 1)
+        previous_at[part] = np.where(is_there, at, OUTSIDE)
+    return Chain(addresses=heads.addresses, next_at=links.next_at, previous_at=previous_at)
+
+
 def _look_up_near(addresses: Words, wanted: Words, first: int) -> tuple[npt.NDArray[np.int64], Flags]:
     """Look up as look_up does; most are found where they are tried first, at positions from `first` on.
 
     Objects made one after the other lie one after the other, and follow each other in the list.
     """
-    at = np.minimum(np.arange(first, first + len(wanted)), len(addresses) - 1)
+    at = np.clip(np.arange(first, first + len(wanted)), 0, len(addresses) - 1)
     is_there = addresses.take(at) == wanted
     left = np.flatnonzero(~is_there)
     at[left], is_there[left] = look_up(addresses, wanted[left])
