@@ -11,7 +11,7 @@ import numpy.typing as npt
 from airmem.analysis.causes import Comparison, Line, compare_line, start_comparison
 from airmem.analysis.collected import GC, UNKNOWN, find_collections, name_causes, of_parent, worker_state
 from airmem.analysis.page_types import find_page_types
-from airmem.analysis.tracked import TrackedPages, find_tracked, read_frozen_ends
+from airmem.analysis.tracked import TrackedPages, find_tracked, link_heads, read_frozen_ends
 from airmem.analysis.words import IDENTICAL, UNREAD
 from airmem.analysis.writers import COPIED, SHARED, Member
 from airmem.cpython.collector import read_counters
@@ -133,7 +133,9 @@ class _Explainer:
             self._contents, self._keys, elder, table, self._fraction, with_page_types=self._with_page_types
         )
         key = self._keys[elder.position]
-        tracked = find_tracked(self._contents, key, learner, line.heads, elder.pages)
+        line.heads, links = link_heads(self._contents, key, learner, line.heads)
+        tracked = find_tracked(self._contents, key, line.heads, links, elder.pages)
+        del links
         if tracked.state is not None:
             self._found.collectors[elder.position] = tracked.state
         lists = _Lists(self._contents, key, line, tracked, (learner, table))
@@ -204,7 +206,8 @@ class _Lists:
         ends = read_frozen_ends(self._contents, key, self.parents.collector)
         if ends not in self._by_frozen:
             heads = _heads_of(self._contents, key, child, self.line.heads, self.table)
-            self._by_frozen[ends] = find_tracked(self._contents, key, self._learner, heads, self.line.elder.pages)
+            heads, links = link_heads(self._contents, key, self._learner, heads)
+            self._by_frozen[ends] = find_tracked(self._contents, key, heads, links, self.line.elder.pages)
         return self._by_frozen[ends]
 
 
@@ -246,7 +249,7 @@ def _types(
     rewritten = np.zeros(len(tracked.live), np.bool_)
     rewritten[child.in_parent[(causes == GC) & (comparison.codes == IDENTICAL)]] = True
     if rewritten.any():
-        chosen = rewritten[tracked.places]
+        chosen = rewritten[tracked.places] & tracked.is_counted
         size = len(table)
         words["gc"] += np.bincount(tracked.numbers[chosen], minlength=size)
         pages["gc"] += np.bincount(tracked.numbers[chosen & tracked.is_first], minlength=size)

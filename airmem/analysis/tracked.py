@@ -18,7 +18,7 @@ from airmem.cpython.collector import (
     find_collectors,
     read_counters,
 )
-from airmem.cpython.heads import Heads, check_lists, complete_heads
+from airmem.cpython.heads import STEP, Heads, Links, check_lists, complete_heads
 from airmem.cpython.layout import GC_POINTER_MASK
 from airmem.model.cow import CollectorState, Generation
 from airmem.units import PAGE_BYTES
@@ -36,9 +36,10 @@ ROUNDS = 8
 class TrackedPages:
     """Which of a parent's pages hold heads, by the collector's lists.
 
-    `live` and `young` (all generations; 0 and 1 only) and `frozen` are flags for each of its pages. `places`, `numbers`
-    and `is_first` are parallel, one for each live head: its page's place, its type, and whether it is the first of its
-    type on its page. `collector` is None when none could be made sure of: then nobody knows what is frozen.
+    `live` and `young` (all generations; 0 and 1 only) and `frozen` are flags for each of its pages. `places`,
+    `numbers`, `is_counted` and `is_first` are parallel, one for each head: its page's place, its type, whether it is
+    live and of a known type, and the first such of its type on its page. `collector` is None when none could be made
+    sure of: then nobody knows what is frozen.
     """
 
     live: Flags
@@ -46,6 +47,7 @@ class TrackedPages:
     frozen: Flags
     places: npt.NDArray[np.int32]
     numbers: npt.NDArray[np.int32]
+    is_counted: Flags
     is_first: Flags
     collector: Collector | None
     counters: Counters | None
@@ -53,13 +55,8 @@ class TrackedPages:
     state: CollectorState | None
 
 
-def find_tracked(
-    contents: Contents, key: ProcessKey, learner: TypeLearner, heads: Heads, pages: npt.NDArray[np.int64]
-) -> TrackedPages:
-    """Return which of these pages (numbers, ascending) hold heads of a process, on which lists.
-
-    `pages` may be its parent's: heads on other pages are left out. Errors: ProcessGone.
-    """
+def link_heads(contents: Contents, key: ProcessKey, learner: TypeLearner, heads: Heads) -> tuple[Heads, Links]:
+    """Return the heads with all that their lists lead to, and which are tracked. Errors: ProcessGone."""
     links = check_lists(heads)
     for _ in range(ROUNDS):
         complete = complete_heads(contents, key, learner, heads, links)
@@ -67,6 +64,16 @@ def find_tracked(
             break
         heads = complete
         links = check_lists(heads)
+    return heads, links
+
+
+def find_tracked(
+    contents: Contents, key: ProcessKey, heads: Heads, links: Links, pages: npt.NDArray[np.int64]
+) -> TrackedPages:
+    """Return which of these pages (numbers, ascending) hold heads of a process, on which lists.
+
+    `pages` may be its parent's: heads on other pages are left out. Errors: ProcessGone.
+    """
     lists = find_collectors(contents, key, heads, links)
     place, is_there = _places(heads, pages)
     list_of = np.where(links.is_tracked & is_there, lists.list_of, NO_LIST)
@@ -75,15 +82,15 @@ def find_tracked(
     is_live = (list_of >= 0) & (list_of < GENERATION_COUNT)
     collector = lists.collectors[0] if lists.collectors else None
     counters = None if collector is None else read_counters(contents, key, collector)
-    typed = is_live & (heads.numbers >= 0)
-    places, numbers = place[typed], heads.numbers[typed]
+    is_counted = is_live & (heads.numbers >= 0)
     return TrackedPages(
         live=_flags(place, is_live, len(pages)),
         young=_flags(place, is_live & (list_of < GENERATION_COUNT - 1), len(pages)),
         frozen=_flags(place, list_of == FROZEN, len(pages)),
-        places=places,
-        numbers=numbers,
-        is_first=_find_firsts(places, numbers),
+        places=place,
+        numbers=heads.numbers,
+        is_counted=is_counted,
+        is_first=_find_firsts(place, heads.numbers, is_counted),
         collector=collector,
         counters=counters,
         frozen_ends=read_frozen_ends(contents, key, collector),
@@ -106,12 +113,12 @@ def read_frozen_ends(memory: Memory, key: ProcessKey, collector: Collector | Non
 
 def _places(heads: Heads, pages: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], Flags]:
     """Return each head's place among the pages, and whether it lies on one. Both ascend: a page is looked up once."""
-    own = (heads.addresses // np.uint64(PAGE_BYTES)).astype(np.int64)
+    own = heads.addresses >> np.uint64(PAGE_BYTES.bit_length() - 1)
     if not len(pages) or not len(own):
         return np.zeros(len(own), np.int32), np.zeros(len(own), np.bool_)
-    begins = np.concatenate(([0], np.flatnonzero(np.diff(own)) + 1))
+    begins = np.concatenate(([0], np.flatnonzero(own[1:] != own[:-1]) + 1))
     lengths = np.diff(np.append(begins, len(own)))
-    distinct = own[begins]
+    distinct = own[begins].astype(np.int64)
     place = np.minimum(np.searchsorted(pages, distinct), len(pages) - 1)
     return np.repeat(place.astype(np.int32), lengths), np.repeat(pages[place] == distinct, lengths)
 
@@ -122,12 +129,19 @@ def _flags(place: npt.NDArray[np.int32], which: Flags, count: int) -> Flags:
     return flags
 
 
-def _find_firsts(places: npt.NDArray[np.int32], numbers: npt.NDArray[np.int32]) -> Flags:
-    """Tell which heads (their places ascend) are the first of their type on their page."""
-    narrow = numbers.astype(np.uint16) if len(numbers) and int(numbers.max()) < 1 << 16 else numbers
-    order = np.argsort(narrow, kind="stable")  # a radix sort where numbers are narrow
-    is_first = np.ones(len(numbers), np.bool_)
-    is_first[order[1:]] = (np.diff(places[order]) != 0) | (np.diff(numbers[order]) != 0)
+def _find_firsts(places: npt.NDArray[np.int32], numbers: npt.NDArray[np.int32], which: Flags) -> Flags:
+    """Tell which of some heads (their places ascend) are the first of their type on their page."""
+    is_first = np.zeros(len(numbers), np.bool_)
+    begin = 0
+    while begin < len(numbers):  # some whole pages at a time: sorting all would take as much room again as the heads
+        last = places[min(begin + STEP, len(numbers)) - 1]
+        end = begin + int(np.searchsorted(places[begin:], last, side="right"))
+        chosen = begin + np.flatnonzero(which[begin:end])
+        order = chosen[np.argsort(numbers[chosen], kind="stable")]
+        is_new = np.ones(len(order), np.bool_)
+        is_new[1:] = (np.diff(places[order]) != 0) | (np.diff(numbers[order]) != 0)
+        is_first[order] = is_new
+        begin = end
     return is_first
 
 

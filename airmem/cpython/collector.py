@@ -22,9 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from airmem.cpython.heads import OUTSIDE, Heads, Links
+from airmem.cpython.heads import OUTSIDE, STEP, Heads, Links
 from airmem.cpython.layout import GC_POINTER_MASK, WORD_BYTES
-from airmem.cpython.types import Words
 from airmem.model.contents import Memory, ProcessKey
 
 GENERATION_BYTES = 24
@@ -110,40 +109,58 @@ class TrackedLists:
 
 def find_collectors(memory: Memory, key: ProcessKey, heads: Heads, links: Links) -> TrackedLists:
     """Return on which list each head is, and the collectors. Reads a few hundred bytes of the process."""
-    ends = follow_lists(heads, links)
-    sentinels, counts = np.unique(ends[links.is_tracked], return_counts=True)
-    counts_of = dict(zip(sentinels.tolist(), counts.tolist(), strict=True))
-    order = np.argsort(-counts, kind="stable")[:MOST_SENTINELS]
+    last_of = follow_lists(links)
+    lasts = np.flatnonzero(links.is_tracked & (links.next_at == OUTSIDE))
+    counts = _count_lists(links, last_of, lasts)
+    ends = heads.next[lasts]
+    counts_of: dict[int, int] = {}
+    for sentinel, count in zip(ends.tolist(), counts.tolist(), strict=True):
+        counts_of[sentinel] = counts_of.get(sentinel, 0) + count
     collectors: list[Collector] = []
-    for address in sentinels[order].tolist():
+    for address in sorted(counts_of, key=lambda one: -counts_of[one])[:MOST_SENTINELS]:
         if not any(address in one.sentinels for one in collectors):
             found = _find_state(memory, key, address, counts_of)
             if found is not None:
                 collectors.append(found)
-    list_of = np.full(len(heads), NO_LIST, np.int8)
+    number_of = np.full(len(heads), NO_LIST, np.int8)
     for one in collectors:
         for number, sentinel in enumerate(one.sentinels):
-            list_of[links.is_tracked & (ends == np.uint64(sentinel))] = number
+            number_of[lasts[ends == np.uint64(sentinel)]] = number
+    list_of = np.where(links.is_tracked, number_of.take(last_of), np.int8(NO_LIST))
     collectors.sort(key=lambda one: -sum(one.object_counts))
     unexplained_count = int(np.count_nonzero(links.is_tracked & (list_of == NO_LIST)))
     return TrackedLists(collectors=tuple(collectors), list_of=list_of, unexplained_count=unexplained_count)
 
 
-def follow_lists(heads: Heads, links: Links) -> Words:
-    """Return for each head the address where its list leaves the heads: its sentinel, if it is tracked.
+def _count_lists(links: Links, last_of: npt.NDArray[np.int32], lasts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return how many tracked heads are on the list of each last one."""
+    counts = np.zeros(len(lasts) + 1, np.int64)  # and one for lists without end
+    for first in range(0, len(last_of), STEP):
+        part = last_of[first : first + STEP][links.is_tracked[first : first + STEP]]
+        at = np.minimum(np.searchsorted(lasts, part), max(0, len(lasts) - 1))
+        known = lasts.take(at) == part if len(lasts) else np.zeros(len(part), np.bool_)
+        counts += np.bincount(np.where(known, at, len(lasts)), minlength=len(counts))
+    return counts[:-1]
+
+
+def follow_lists(links: Links) -> npt.NDArray[np.int32]:
+    """Return for each head the position of the last one of its list that is among the heads: a sentinel follows it.
 
     Pointer doubling: after k rounds each head knows the one 2**k further along. A list without end, which only a
     running collection leaves, ends anywhere.
     """
-    count = len(heads)
-    own = np.arange(count, dtype=np.int32)
-    at = np.where((links.next_at == OUTSIDE) | ~links.is_tracked, own, links.next_at)
+    count = len(links.next_at)
+    at = np.arange(count, dtype=np.int32)
+    goes_on = (links.next_at != OUTSIDE) & links.is_tracked
+    at[goes_on] = links.next_at[goes_on]
+    further = np.empty_like(at)
     for _ in range(max(1, count.bit_length())):
-        further = at.take(at)
+        for first in range(0, count, STEP):  # an index of 32 bits becomes one of 64 on the way
+            further[first : first + STEP] = at.take(at[first : first + STEP])
         if np.array_equal(further, at):
             break
-        at = further
-    return heads.next.take(at)
+        at, further = further, at
+    return at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ over. Sources: Include/internal/pycore_gc.h, Python/gc.c.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,9 @@ from airmem.units import PAGE_BYTES
 
 Word = TypeVar("Word", np.uint64, np.int32)
 POINTER_MASK = np.uint64(GC_POINTER_MASK)
+FIRST_ROOM = 1 << 22
+"""Heads for which there is room at first: 32 MiB of addresses. malloc maps so much apart, the kernel fills it on demand."""
+
 STEP = 1 << 16
 """So many heads are looked up at once, to stay small."""
 
@@ -74,10 +77,10 @@ class HeadList:
 
     def __init__(self, table: TypeTable) -> None:
         self._table = table
-        self._addresses: list[Words] = []
-        self._next: list[Words] = []
-        self._previous: list[Words] = []
-        self._numbers: list[npt.NDArray[np.int32]] = []
+        self._addresses: _Column[np.uint64] = _Column(np.uint64)
+        self._next: _Column[np.uint64] = _Column(np.uint64)
+        self._previous: _Column[np.uint64] = _Column(np.uint64)
+        self._numbers: _Column[np.int32] = _Column(np.int32)
         self._last_page = -1
         self._last_words = np.zeros(2, np.uint64)
 
@@ -106,17 +109,17 @@ class HeadList:
     def finish(self) -> Heads:
         """Return all heads; the list is empty afterwards."""
         return Heads(
-            addresses=_join(self._addresses, np.uint64),
-            next=_join(self._next, np.uint64),
-            previous=_join(self._previous, np.uint64),
-            numbers=_join(self._numbers, np.int32),
+            addresses=self._addresses.take(),
+            next=self._next.take(),
+            previous=self._previous.take(),
+            numbers=self._numbers.take(),
         )
 
     def _keep(self, addresses: Words, following: Words, previous: Words, numbers: npt.NDArray[np.int32]) -> None:
-        self._addresses.append(addresses)
-        self._next.append(following & POINTER_MASK)
-        self._previous.append(previous & POINTER_MASK)
-        self._numbers.append(numbers)
+        self._addresses.add(addresses)
+        self._next.add(following & POINTER_MASK)
+        self._previous.add(previous & POINTER_MASK)
+        self._numbers.add(numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -206,12 +209,16 @@ def complete_heads(memory: Memory, key: ProcessKey, learner: TypeLearner, heads:
     if not walker.found:
         return heads
     added = sorted(walker.found.items())
-    addresses = np.concatenate([heads.addresses, np.array([one for one, _ in added], np.uint64)])
-    order = np.argsort(addresses, kind="stable")
-    following = np.concatenate([heads.next, np.array([pair[0] for _, pair in added], np.uint64)])
-    previous = np.concatenate([heads.previous, np.array([pair[1] for _, pair in added], np.uint64)])
-    numbers = np.concatenate([heads.numbers, np.full(len(added), WALKED, np.int32)])
-    return Heads(addresses=addresses[order], next=following[order], previous=previous[order], numbers=numbers[order])
+    addresses = np.array([one for one, _ in added], np.uint64)
+    at = np.searchsorted(
+        heads.addresses, addresses
+    )  # inserted one array after the other: sorting all takes thrice the room
+    return Heads(
+        addresses=np.insert(heads.addresses, at, addresses),
+        next=np.insert(heads.next, at, np.array([pair[0] for _, pair in added], np.uint64)),
+        previous=np.insert(heads.previous, at, np.array([pair[1] for _, pair in added], np.uint64)),
+        numbers=np.insert(heads.numbers, at, np.int32(WALKED)),
+    )
 
 
 def _unknown_previous(heads: Heads, links: Links) -> Words:
@@ -267,8 +274,27 @@ class _Walker:
         return following & GC_POINTER_MASK, previous & GC_POINTER_MASK
 
 
-def _join(parts: list[npt.NDArray[Word]], kind: type[Word]) -> npt.NDArray[Word]:
-    """Return parts as one array, and forget them."""
-    whole = np.concatenate(parts) if parts else np.empty(0, kind)
-    parts.clear()
-    return whole
+class _Column(Generic[Word]):
+    """A growing array. Small arrays kept between larger ones that come and go would leave holes in the heap that cost
+    as much as they hold; of this one only what was written takes room."""
+
+    def __init__(self, kind: type[Word]) -> None:
+        self._kind: type[Word] = kind
+        self._words: npt.NDArray[Word] = np.empty(FIRST_ROOM, kind)
+        self._count = 0
+
+    def add(self, words: npt.NDArray[Word]) -> None:
+        """Append words."""
+        end = self._count + len(words)
+        if end > len(self._words):
+            larger = np.empty(max(end, 2 * len(self._words)), self._kind)
+            larger[: self._count] = self._words[: self._count]
+            self._words = larger
+        self._words[self._count : end] = words
+        self._count = end
+
+    def take(self) -> npt.NDArray[Word]:
+        """Return what was added; the column is empty afterwards."""
+        words: npt.NDArray[Word] = self._words[: self._count]
+        self._words, self._count = np.empty(FIRST_ROOM, self._kind), 0
+        return words
