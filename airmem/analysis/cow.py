@@ -61,6 +61,7 @@ def describe_worker(
         if told is None or told.frozen is None or told.live is None
         else _size(told.frozen & ~told.live & member.is_shared),
         static_refcount_bytes=None if told is None or told.has_immortals else _sum_static(member, causes),
+        imported_bytes=None if told is None else told.code_page_count * PAGE_BYTES,
         unstable_bytes=0 if told is None else told.unstable_count * PAGE_BYTES,
         mappings=sum_by_mapping(member),
         runs=_find_runs(member, causes, told) if with_runs else None,
@@ -189,6 +190,7 @@ def _unread(process: Process, role: str, component: str | None) -> CowWorker:
         at_risk_bytes=None,
         frozen_shared_bytes=None,
         static_refcount_bytes=None,
+        imported_bytes=None,
         unstable_bytes=0,
         mappings=(),
         runs=None,

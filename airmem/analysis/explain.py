@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from airmem.analysis.causes import Comparison, Line, compare_line, start_comparison
 from airmem.analysis.collected import GC, UNKNOWN, find_collections, name_causes, of_parent, worker_state
+from airmem.analysis.inline_caches import CODE
 from airmem.analysis.page_types import find_page_types
 from airmem.analysis.tracked import TrackedPages, find_tracked, link_heads, read_frozen_ends
 from airmem.analysis.words import IDENTICAL, UNREAD
-from airmem.analysis.writers import COPIED, SHARED, Member
+from airmem.analysis.writers import COPIED, NEW, SHARED, Member
 from airmem.cpython.collector import read_counters
 from airmem.cpython.heads import HeadList, Heads
-from airmem.cpython.learn import TypeLearner, learn_types
+from airmem.cpython.learn import TypeLearner, learn_types, slot_addresses
 from airmem.cpython.names import TypeNames
 from airmem.cpython.objects import scan_objects
 from airmem.errors import NotMeasurable, ProcessGone
@@ -36,6 +37,9 @@ IMMORTAL_COUNT = 3 << 28
 """From here on the count of `type` is not counted any more: 3.12 and later give immortal objects 2**32 - 1 or 3 << 30,
 which code built for the stable ABI of older versions may have changed a little (PEP 683)."""
 
+MOST_NEW_PAGES = 1 << 14
+"""Of each process's new pages so many are looked at: 64 MiB."""
+
 INLINE_CACHES = "builtins.code (inline caches)"
 
 
@@ -43,9 +47,9 @@ INLINE_CACHES = "builtins.code (inline caches)"
 class Explanation:
     """What contents tell of one worker. `causes` has a place in model.cow.CAUSES for each of its pages. `live` and
     `frozen` are flags of its pages that hold tracked objects, None where that cannot be told. `has_immortals`: objects
-    that are part of Python are not counted (3.12 and later). `unstable_count` pages changed while they were read.
-    `page_types` is for each page the number of the type that was written most there, -1 for none, and `type_names` has
-    their names; None unless asked for."""
+    that are part of Python are not counted (3.12 and later). `unstable_count` pages changed while they were read,
+    `code_page_count` new pages hold code objects. `page_types` is for each page the number of the type that was written
+    most there, -1 for none, and `type_names` has their names; None unless asked for."""
 
     comparison: Comparison
     causes: npt.NDArray[np.uint8]
@@ -55,6 +59,7 @@ class Explanation:
     types: tuple[TypeWords, ...]
     has_immortals: bool = True
     unstable_count: int = 0
+    code_page_count: int = 0
     page_types: npt.NDArray[np.int32] | None = None
     type_names: dict[int, str] = field(default_factory=dict)
 
@@ -160,12 +165,23 @@ class _Explainer:
             collector=worker_state(tracked, counters, lists.parents.counters),
             types=_types(child, comparison, causes, tracked, (lists.table, names)),
             has_immortals=lists.has_immortals,
+            code_page_count=self._count_code_pages(child, key, lists.table),
         )
         if self._with_page_types:
             types = find_page_types(child, comparison, causes, tracked, len(lists.table))
             explanation.page_types = types
             known = np.unique(types[types >= 0]).tolist()
             explanation.type_names = {number: names.name(lists.table.types[number]) for number in known}
+
+    def _count_code_pages(self, child: Member, key: ProcessKey, table: TypeTable) -> int:
+        """Return on how many new pages code objects lie: who imports after the fork makes them."""
+        is_code = np.array([one.name == CODE and one.is_static for one in table.types], np.bool_)
+        new = child.pages[(child.states == NEW) & child.is_present][:MOST_NEW_PAGES]
+        count = 0
+        for block in self._contents.blocks(key, new):
+            slots, numbers = scan_objects(table, block.words)
+            count += len(np.unique(slot_addresses(block.pages, slots[is_code.take(numbers)]) // PAGE_BYTES))
+        return count
 
 
 def _unexplained(child: Member) -> Explanation:

@@ -31,7 +31,7 @@ from airmem.units import PAGE_BYTES
 Word = TypeVar("Word", np.uint64, np.int32)
 POINTER_MASK = np.uint64(GC_POINTER_MASK)
 FIRST_ROOM = 1 << 22
-"""Heads for which there is room at first: 32 MiB of addresses. malloc maps so much apart, the kernel fills it on demand."""
+"""Heads for which there is room at first: 32 MiB of addresses. malloc maps that apart, the kernel fills it."""
 
 STEP = 1 << 16
 """So many heads are looked up at once, to stay small."""

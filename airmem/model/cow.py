@@ -123,7 +123,8 @@ class CowWorker:
     `at_risk_bytes` are None where contents could not be read; at risk is what one full collection in this worker alone
     would copy, `frozen_shared_bytes` what gc.freeze keeps it from copying. `static_refcount_bytes` of those copied by
     reference counts lie in programs and libraries, whose objects are immortal since Python 3.12; None where they are
-    that already. `unstable_bytes` changed while they were read. All are None where the page table cannot be read.
+    that already. `imported_bytes` of the new ones hold code, as imports after the fork leave it.
+    `unstable_bytes` changed while they were read. All are None where the page table cannot be read.
     """
 
     process: Process
@@ -144,6 +145,7 @@ class CowWorker:
     at_risk_bytes: int | None
     frozen_shared_bytes: int | None
     static_refcount_bytes: int | None
+    imported_bytes: int | None
     unstable_bytes: int
     mappings: tuple[CowMapping, ...]
     runs: PageRuns | None
@@ -187,10 +189,15 @@ class Coverage:
 
 @noun
 class CowReport:
-    """The answer to "why is it no longer shared, and what would fix it?"; `coverage` None if no contents were read."""
+    """The answer to "why is it no longer shared, and what would fix it?".
+
+    `parent_pid` is the parent of the process that was asked about if that was forked, else None. `coverage` is None if
+    no contents were read.
+    """
 
     head: Head
     root_pid: int
+    parent_pid: int | None
     component: str | None
     collector: CollectorState | None
     workers: tuple[CowWorker, ...]

@@ -78,7 +78,8 @@ class _Question:
             is_open = self._hold(contents, snapshot)
             members = self._find_writers(tables, snapshot)
             told, coverage = self._read_contents(contents, members, tables, snapshot) if is_open else (None, None)
-        self._check_alive(snapshot.processes[0].process)
+        root = snapshot.processes[0].process
+        self._check_alive(root)
         roles = detect_roles([one.process for one in snapshot.processes], LiveListeners(self._reader))
         root_role = roles.get(self._root_pid)
         workers = self._describe(snapshot, members, told, roles)
@@ -94,6 +95,7 @@ class _Question:
                 host=snapshot.host,
             ),
             root_pid=self._root_pid,
+            parent_pid=root.parent_pid if root.is_forked and root.parent_pid > 1 else None,
             component=root_role.component if root_role else None,
             collector=collector,
             workers=workers,

@@ -30,6 +30,10 @@ FORK_EFFECTS = (
     "Side effects: locks, threads and connections of the parent are inherited as they are at the fork"
     " (docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods)."
 )
+IMPORT_EFFECTS = (
+    "Side effects: the parent grows by as much, and what runs at import (threads, connections) runs before the fork"
+    " (docs.gunicorn.org/en/stable/settings.html#preload-app)."
+)
 IMMORTAL_EFFECTS = "Side effects: those of an upgrade (PEP 683; peps.python.org/pep-0683)."
 
 
@@ -159,6 +163,7 @@ def find_remedies(
         *_quiet_parent(workers, ticks_per_second, old_originals_bytes),
         *_immortal(workers),
         *_fork(workers),
+        *_import(workers),
     ]
     return tuple(sorted((one for one in found if one.saves_bytes >= REMEDY_BYTES), key=lambda one: -one.saves_bytes))
 
@@ -226,5 +231,18 @@ def _fork(workers: tuple[CowWorker, ...]) -> list[CowRemedy]:
             certainty="inferred",
             how=f"At most: if what the smallest of {len(sizes)} children holds were imported once, before the fork.",
             side_effects=FORK_EFFECTS,
+        )
+    ]
+
+
+def _import(workers: tuple[CowWorker, ...]) -> list[CowRemedy]:
+    sizes = [one.imported_bytes or 0 for one in workers if one.process.is_forked]
+    return [
+        CowRemedy(
+            name="import before fork",
+            saves_bytes=sum(sizes) - max(sizes, default=0),
+            certainty="inferred",
+            how="At least: pages with code that workers have made after the fork, once for all of them but one.",
+            side_effects=IMPORT_EFFECTS,
         )
     ]

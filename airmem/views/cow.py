@@ -178,4 +178,6 @@ def _remedies(report: CowReport) -> list[Paragraph]:
 
 
 def _next_command(report: CowReport) -> str:
+    if not report.workers and report.parent_pid is not None:
+        return f"airmem cow {report.parent_pid}"
     return f"airmem pss {report.root_pid} --mappings" if report.workers else "airmem ps"

@@ -28,6 +28,9 @@ TREES = ((8, 200), (1, 200), (2, 1000))
 LIMITS = {8: 3.0, 1: 8.0, 2: 8.0}
 """By workers: so many times the floor may cow take."""
 
+CORES = sorted(os.sched_getaffinity(0))
+"""The target that maps and unmaps has the first for itself, cow beside it the others."""
+
 WINDOW_SECONDS = 3.0
 WINDOWS = 6
 START_UP = (
@@ -76,6 +79,8 @@ def tree(*arguments: object) -> Iterator[int]:
     """Run cow_tree.py until the block ends; yield its pid."""
     line = [sys.executable, str(FOLDER / "cow_tree.py"), *map(str, arguments)]
     process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    if len(arguments) > 2 and len(CORES) > 1:
+        os.sched_setaffinity(process.pid, CORES[:1])
     assert process.stdin is not None
     assert process.stdout is not None
     try:
@@ -144,6 +149,7 @@ def measure_disturbance() -> str:
         subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, str(FOLDER / "mapper.c")], check=True)
         counter.write_bytes(bytes(4096))
         with tree(1, 200, library, counter) as pid:
+            os.sched_setaffinity(0, CORES[1:] or CORES)
             alone, beside = [], []
             for _ in range(WINDOWS):
                 alone.append(throughput(counter, None))
@@ -156,7 +162,7 @@ def measure_disturbance() -> str:
 
 
 def throughput(counter: Path, pid: int | None) -> float:
-    """Return rounds per second of the target's CPU time over a window, with or without cow beside it."""
+    """Return rounds per second over a window, with or without cow beside it."""
     before, began = int.from_bytes(counter.read_bytes()[:8], sys.byteorder), time.monotonic()
     while (passed := time.monotonic() - began) < WINDOW_SECONDS:
         if pid is None:

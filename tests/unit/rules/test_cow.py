@@ -30,7 +30,7 @@ def worker(*, gc=0, refcount=0, by_parent=0, new=0, flags=FORKED_WITHOUT_EXEC, s
         "freed_by_parent_bytes": 0, "new_bytes": new, "swapped_bytes": 0,
         "causes": CauseBytes(gc_bytes=gc, refcount_bytes=refcount, data_bytes=0, unknown_bytes=0),
         "writes": WriteBytes(allocated_bytes=0, freed_bytes=0, changed_bytes=0), "types": (), "collector": STATE,
-        "at_risk_bytes": 0, "frozen_shared_bytes": 0, "static_refcount_bytes": None, "unstable_bytes": 0,
+        "at_risk_bytes": 0, "frozen_shared_bytes": 0, "static_refcount_bytes": None, "imported_bytes": 0, "unstable_bytes": 0,
         "mappings": (), "runs": None, **more,
     }  # fmt: skip
     return CowWorker(**fields)
@@ -78,6 +78,11 @@ def test_workers_of_different_times_keep_old_originals():
     apart = (worker(), worker(start=101 + RECYCLED_SECONDS * 100))
     assert names(together, old_originals_bytes=9 * MIB) == {"a parent that rests after the fork": 9 * MIB}
     assert names(apart, old_originals_bytes=9 * MIB) == {"keep workers from being recycled": 9 * MIB}
+
+
+def test_what_each_worker_imports_could_be_imported_once():
+    workers = (worker(imported_bytes=5 * MIB), worker(imported_bytes=6 * MIB), worker(imported_bytes=4 * MIB))
+    assert names(workers) == {"import before fork": 9 * MIB}
 
 
 def test_spawned_children_could_share():
