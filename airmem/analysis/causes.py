@@ -16,6 +16,7 @@ from airmem.analysis.words import AHEAD_WORDS, UNREAD, compare_pages
 from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, Member
 from airmem.cpython.heads import HeadList
 from airmem.cpython.objects import scan_objects
+from airmem.cpython.pools import count_pages_with_free_blocks
 from airmem.model.contents import PageBlock
 from airmem.units import MIB, PAGE_BYTES
 
@@ -82,11 +83,13 @@ def set_most_common(
 
 @dataclass(slots=True, eq=False)
 class Line:
-    """A parent with its children while its pages go by; afterwards `heads` are all of its heads."""
+    """A parent with its children while its pages go by; afterwards `heads` are all of its heads, and `hole_pages`
+    how many of its pages are in pools with free blocks."""
 
     elder: Member
     comparisons: dict[int, Comparison]
     heads: Heads
+    hole_pages: int = 0
 
 
 def compare_line(
@@ -109,7 +112,7 @@ def compare_line(
             comparisons[child.position].types = np.full(len(child.pages), -1, np.int32)
     for first in range(0, len(elder.pages), BLOCK_PAGES):
         stream.take(first, comparisons)
-    return Line(elder, comparisons, stream.finish())
+    return Line(elder, comparisons, stream.finish(), stream.hole_pages)
 
 
 def start_comparison(child: Member, type_count: int = 0) -> Comparison:
@@ -147,6 +150,7 @@ class _Stream:
             at = fraction.choose(np.flatnonzero(child.states == COPIED))
             self._copied.append((child, at, child.in_parent[at].astype(np.int64)))
         self._is_gone: set[int] = set()
+        self.hole_pages = 0
 
     def take(self, first: int, comparisons: dict[int, Comparison]) -> None:
         """Read one block of the parent's pages, and compare the children's copies of them."""
@@ -162,6 +166,7 @@ class _Stream:
         self._heads.add(block, slots, numbers)
         self._codes.add(block, slots, numbers)
         originals = words.reshape(-1, WORDS_PER_PAGE)
+        self.hole_pages += count_pages_with_free_blocks(pages, originals)
         ahead = None
         for child, at, theirs in self._copied:
             low, high = np.searchsorted(theirs, (first, last))

@@ -66,9 +66,11 @@ class Explanation:
 
 @dataclass(slots=True, eq=False)
 class FamilyContents:
-    """All explanations by position, the collectors of those that have children, and why others have neither."""
+    """All explanations by position, the collectors and the pages in pools with free blocks of those
+    that have children, and why others have neither."""
 
     workers: dict[int, Explanation] = field(default_factory=dict)
+    hole_pages: dict[int, int] = field(default_factory=dict)
     collectors: dict[int, CollectorState] = field(default_factory=dict)
     obstacles: dict[int, str] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
@@ -138,6 +140,7 @@ class _Explainer:
             self._contents, self._keys, elder, table, self._fraction, with_page_types=self._with_page_types
         )
         key = self._keys[elder.position]
+        self._found.hole_pages[elder.position] = line.hole_pages
         line.heads, links = link_heads(self._contents, key, learner, line.heads)
         tracked = find_tracked(self._contents, key, line.heads, links, elder.pages)
         del links

@@ -15,8 +15,10 @@ def encode(report: CowReport) -> Json:
     return {
         **encode_head(report.head),
         "root_pid": report.root_pid,
+        "parent_pid": report.parent_pid,
         "component": report.component,
         "collector": _encode_nested(report.collector),
+        "free_block_bytes": report.free_block_bytes,
         "workers": [_encode_cow_worker(one) for one in report.workers],
         "forecast": fields_of(report.forecast),
         "coverage": None if report.coverage is None else fields_of(report.coverage),

@@ -17,6 +17,7 @@ POOL_BYTES = 16 * KIB
 STRETCH_BYTES = 256 * KIB
 """Where the first and the last pool of such a stretch are pools, all between are: an arena is larger."""
 
+HEADER_BYTES = 48
 MOST_BLOCKS = POOL_BYTES // 16
 BLOCK_STEP = 16
 CLASS_COUNT = 32
@@ -45,6 +46,19 @@ def outside_pools(contents: Contents, key: ProcessKey, pages: npt.NDArray[np.int
         at += len(block.pages)
     found, counts = np.unique(there[is_pool] // stretch_pages, return_counts=True)
     return pages[~np.isin(pages // stretch_pages, found[counts == 2])]
+
+
+def count_pages_with_free_blocks(pages: npt.NDArray[np.int64], words: npt.NDArray[np.uint64]) -> int:
+    """Return how many pages belong to pools with a free block, among pages and their words (pages, words in a page).
+
+    Who allocates a small object takes such a block, and so copies its page if that is shared.
+    """
+    pool_pages = POOL_BYTES // PAGE_BYTES
+    headers = words[pages % pool_pages == 0] if pool_pages else words[:0]
+    headers = headers[_is_pool(headers)]
+    sizes = ((headers[:, 4] >> HALF) + np.uint64(1)) * np.uint64(BLOCK_STEP)
+    room = np.uint64(POOL_BYTES - HEADER_BYTES) // sizes
+    return int(np.count_nonzero(headers[:, 0] < room)) * pool_pages
 
 
 def _is_pool(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:

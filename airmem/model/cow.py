@@ -191,8 +191,9 @@ class Coverage:
 class CowReport:
     """The answer to "why is it no longer shared, and what would fix it?".
 
-    `parent_pid` is the parent of the process that was asked about if that was forked, else None. `coverage` is None if
-    no contents were read.
+    `parent_pid` is the parent of the process that was asked about if that was forked, else None. `free_block_bytes` of
+    its pages are in pools with free blocks: who allocates copies them. That and `coverage` are None if no contents were
+    read.
     """
 
     head: Head
@@ -200,6 +201,7 @@ class CowReport:
     parent_pid: int | None
     component: str | None
     collector: CollectorState | None
+    free_block_bytes: int | None
     workers: tuple[CowWorker, ...]
     forecast: Forecast
     coverage: Coverage | None

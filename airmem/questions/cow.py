@@ -16,7 +16,7 @@ from airmem.model.cow import CowReport
 from airmem.model.report import Head
 from airmem.rules.cow import check_cow, find_remedies
 from airmem.services.detect import detect_roles
-from airmem.units import TICKS_PER_SECOND
+from airmem.units import PAGE_BYTES
 
 if TYPE_CHECKING:
     from airmem.analysis.explain import FamilyContents
@@ -86,6 +86,7 @@ class _Question:
         collector = told.collectors.get(0) if told else None
         from airmem.analysis.cow import forecast, sum_old_originals  # noqa: PLC0415  # imports numpy
 
+        free_block_bytes = told.hole_pages[0] * PAGE_BYTES if told and 0 in told.hole_pages else None
         foretold = forecast(members, told.workers if told else {})
         return CowReport(
             head=Head(
@@ -98,10 +99,17 @@ class _Question:
             parent_pid=root.parent_pid if root.is_forked and root.parent_pid > 1 else None,
             component=root_role.component if root_role else None,
             collector=collector,
+            free_block_bytes=free_block_bytes,
             workers=workers,
             forecast=foretold,
             coverage=coverage,
-            remedies=find_remedies(workers, foretold, collector, TICKS_PER_SECOND, sum_old_originals(members)),
+            remedies=find_remedies(
+                workers,
+                foretold,
+                collector,
+                old_originals_bytes=sum_old_originals(members),
+                hole_bytes=free_block_bytes,
+            ),
             gaps=self._advise(),
             findings=check_cow(workers, foretold, collector),
         )

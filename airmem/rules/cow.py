@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airmem.model.cow import CowRemedy
 from airmem.model.finding import Finding
-from airmem.units import MIB, format_bytes
+from airmem.units import MIB, PAGE_BYTES, TICKS_PER_SECOND, format_bytes
 
 if TYPE_CHECKING:
     from airmem.model.cow import CollectorState, CowWorker, Forecast
@@ -16,6 +16,10 @@ TELL_BYTES = 32 * MIB
 
 REMEDY_BYTES = MIB
 """A remedy that saves less is not listed."""
+
+HOLES_RATIO = 0.1
+"""Where more than this part of the memory with tracked objects lies in pools with free blocks, another collection
+before the fork makes matters worse (Objects/obmalloc.c: the next allocation writes to a freed block's page)."""
 
 RECYCLED_SECONDS = 60
 """Workers that started further apart than this were not forked together."""
@@ -151,16 +155,18 @@ def find_remedies(
     workers: tuple[CowWorker, ...],
     forecast: Forecast,
     collector: CollectorState | None,
-    ticks_per_second: int,
+    *,
     old_originals_bytes: int,
+    hole_bytes: int | None,
 ) -> tuple[CowRemedy, ...]:
     """Return what would help, the most first, each with the bytes it saves in this tree.
 
-    `old_originals_bytes`: originals that only workers still map, since their parent wrote after the fork.
+    `old_originals_bytes`: originals that only workers still map, since their parent wrote after the fork. `hole_bytes`:
+    pages of the parent in pools with free blocks.
     """
     found = [
-        *_freeze(workers, forecast, collector),
-        *_quiet_parent(workers, ticks_per_second, old_originals_bytes),
+        *_freeze(workers, forecast, collector, hole_bytes),
+        *_quiet_parent(workers, old_originals_bytes),
         *_immortal(workers),
         *_fork(workers),
         *_import(workers),
@@ -168,16 +174,18 @@ def find_remedies(
     return tuple(sorted((one for one in found if one.saves_bytes >= REMEDY_BYTES), key=lambda one: -one.saves_bytes))
 
 
-def _freeze(workers: tuple[CowWorker, ...], forecast: Forecast, collector: CollectorState | None) -> list[CowRemedy]:
+def _freeze(
+    workers: tuple[CowWorker, ...], forecast: Forecast, collector: CollectorState | None, hole_bytes: int | None
+) -> list[CowRemedy]:
     if collector is None or forecast.at_risk_bytes is None:
         return []
     done = sum(one.causes.gc_bytes for one in workers if one.causes)
-    holes = sum(one.writes.allocated_bytes for one in workers if one.writes)
+    tracked = sum(one.page_count for one in collector.generations) * PAGE_BYTES
+    is_cheap = (hole_bytes or 0) <= HOLES_RATIO * tracked
+    verdict = "it pays here" if is_cheap else "better leave it, and gc.disable() early"
     first = (
-        f"Collecting right before costs {format_bytes(holes)} here: so much was copied by allocating in free blocks of"
-        " inherited pages, and each object that a collection frees leaves one more."
-        if holes >= REMEDY_BYTES
-        else "Collecting once before it pays: next to nothing was copied by allocating in free blocks."
+        f"Pools with free blocks hold {format_bytes(hole_bytes)}, which workers copy as they allocate. Collecting right"
+        f" before adds what it frees to that: {verdict}."
     )
     return [
         CowRemedy(
@@ -190,9 +198,9 @@ def _freeze(workers: tuple[CowWorker, ...], forecast: Forecast, collector: Colle
     ]
 
 
-def _quiet_parent(workers: tuple[CowWorker, ...], ticks_per_second: int, old_originals_bytes: int) -> list[CowRemedy]:
+def _quiet_parent(workers: tuple[CowWorker, ...], old_originals_bytes: int) -> list[CowRemedy]:
     starts = [one.process.start_ticks for one in workers if one.process.is_forked]
-    is_recycled = bool(starts) and max(starts) - min(starts) > RECYCLED_SECONDS * ticks_per_second
+    is_recycled = bool(starts) and max(starts) - min(starts) > RECYCLED_SECONDS * TICKS_PER_SECOND
     how = "What the parent wrote after the fork exists twice: its copy, and the originals that its workers map."
     if is_recycled:
         how += " Workers were forked at different times, and each generation keeps originals of its own."

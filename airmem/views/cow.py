@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airmem.units import format_bytes, format_seconds
+from airmem.units import PAGE_BYTES, format_bytes, format_seconds
 from airmem.views.document import Cell, Column, Document, Facts, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
 from airmem.views.title import short_title
@@ -44,7 +44,7 @@ def view_cow(report: CowReport, verbose: bool = False, top_count: int | None = N
             Paragraph(text=_headline(report), style="strong"),
             Paragraph(text="Anonymous memory, compared with each process's own parent. Sizes in MiB.", style="faint"),
             *_coverage(report.coverage),
-            _workers(report, verbose),
+            *([_workers(report, verbose)] if report.workers else []),
             *_collector(report),
             *_types(report, top_count or MOST_TYPES),
             *_remedies(report),
@@ -121,21 +121,25 @@ def _workers(report: CowReport, verbose: bool) -> Table:
 def _collector(report: CowReport) -> list[Facts | Paragraph]:
     lines = []
     if report.collector is not None:
-        lines.append(Paragraph(text=describe_collector(report.collector)))
+        lines.append(Paragraph(text=describe_collector(report.collector, report.workers)))
     if report.forecast.at_risk_bytes is not None:
         lines.append(Paragraph(text=_forecast(report)))
     return [*lines]
 
 
-def describe_collector(collector: CollectorState) -> str:
-    """Return what the collector of the parent has frozen, as a sentence."""
-    if collector.frozen_count:
-        from airmem.units import PAGE_BYTES  # noqa: PLC0415
-
-        size = format_bytes(collector.frozen_pages * PAGE_BYTES)
-        return f"gc.freeze is in effect: {collector.frozen_count:,} objects, {size} protected from collections."
-    count = sum(one.object_count for one in collector.generations)
-    return f"Nothing is frozen: a collection visits all {count:,} objects that the collector tracks."
+def describe_collector(parents: CollectorState, workers: tuple[CowWorker, ...]) -> str:
+    """Return what is kept from collections, as a sentence: workers may have frozen or unfrozen for themselves."""
+    known = [one.collector for one in workers if one.collector is not None]
+    frozen = [one for one in known if one.frozen_count]
+    most = max((*frozen, parents), key=lambda one: one.frozen_count)
+    if not most.frozen_count:
+        count = sum(one.object_count for one in parents.generations)
+        return f"Nothing is frozen: a collection visits all {count:,} objects that the collector tracks."
+    where = "" if len(frozen) == len(known) else f" in {len(frozen)} of {len(known)} processes"
+    if frozen and not parents.frozen_count:
+        where += ", though not in their parent any more" if not where else ""
+    size = format_bytes(most.frozen_pages * PAGE_BYTES)
+    return f"gc.freeze is in effect{where}: {most.frozen_count:,} objects, {size} protected from collections."
 
 
 def _forecast(report: CowReport) -> str:

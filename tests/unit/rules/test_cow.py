@@ -7,7 +7,7 @@ import pytest
 from airmem.model.cow import CauseBytes, CollectorState, CowWorker, Forecast, Generation, WriteBytes
 from airmem.model.process import FORKED_WITHOUT_EXEC, Process
 from airmem.rules.cow import RECYCLED_SECONDS, REMEDY_BYTES, TELL_BYTES, check_cow, find_remedies
-from airmem.units import MIB
+from airmem.units import MIB, TICKS_PER_SECOND
 
 STATE = CollectorState(
     generations=(Generation(object_count=5, page_count=1),) * 3,
@@ -57,7 +57,7 @@ def test_children_that_were_not_forked_are_told():
 
 
 def names(workers, forecast=NO_RISK, collector=STATE, old_originals_bytes=0):
-    found = find_remedies(workers, forecast, collector, 100, old_originals_bytes)
+    found = find_remedies(workers, forecast, collector, old_originals_bytes=old_originals_bytes, hole_bytes=0)
     return {one.name: one.saves_bytes for one in found}
 
 
@@ -75,7 +75,7 @@ def test_a_remedy_without_a_number_is_not_listed():
 
 def test_workers_of_different_times_keep_old_originals():
     together = (worker(), worker())
-    apart = (worker(), worker(start=101 + RECYCLED_SECONDS * 100))
+    apart = (worker(), worker(start=101 + RECYCLED_SECONDS * TICKS_PER_SECOND))
     assert names(together, old_originals_bytes=9 * MIB) == {"a parent that rests after the fork": 9 * MIB}
     assert names(apart, old_originals_bytes=9 * MIB) == {"keep workers from being recycled": 9 * MIB}
 
