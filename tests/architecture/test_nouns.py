@@ -10,7 +10,7 @@ import pytest
 from tests.architecture.house import HOUSE, Module, parse
 
 UNITS = ("_bytes", "_pages", "_seconds", "_ticks", "_ratio", "_count", "_pid", "_uid", "_gid", "_id", "_address",
-         "_mode", "_capabilities")  # fmt: skip
+         "_mode", "_capabilities", "_mask")  # fmt: skip
 UNITLESS = {
     "pid": "the kernel's word",
     "flags": "PF_* bits of /proc/PID/stat",
@@ -20,6 +20,11 @@ UNITLESS = {
     "version": "of a control group's hierarchy: 1 or 2",
     "cgroup_version": "the same",
     "ptrace_scope": "Yama's word: 0 to 3",
+    "line": "of a source file, from 1",
+    "number": "of a system call on one machine",
+    "ident": "what threading.get_ident() gives",
+    "tid": "the kernel's word",
+    "peer_inode": "the kernel's word",
 }
 """Numbers without a unit in their name -> why."""
 

@@ -1,0 +1,19 @@
+"""What analysis may look up in a target: handed to it live, from a bundle, or recorded into one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Memory(Protocol):
+    """Reads the memory of processes. A process is (pid, start in clock ticks)."""
+
+    def read(self, key: tuple[int, int], address_bytes: int, size_bytes: int) -> bytes | None:
+        """Return so many bytes, None if any of them cannot be read, the process is gone or its pid was reused."""
+
+
+class Sources(Protocol):
+    """Reads source files as a process sees them."""
+
+    def text(self, key: tuple[int, int], path: str) -> str | None:
+        """Return a source file of a process, by the path in its code objects; None if it cannot be read."""
