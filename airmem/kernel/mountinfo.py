@@ -14,11 +14,12 @@ def parse_mounts(raw: bytes, kind: str) -> list[tuple[str, str, tuple[str, ...]]
         fields, rest = before.split(" "), after.split(" ")
         if separator and len(fields) >= 6 and rest[0] == kind:
             options = tuple(fields[5].split(",")) + tuple(rest[-1].split(","))
-            mounts.append((_unescape(fields[3]), _unescape(fields[4]), options))
+            mounts.append((unescape(fields[3]), unescape(fields[4]), options))
     return mounts
 
 
-def _unescape(path: str) -> str:
+def unescape(path: str) -> str:
+    """Return a path with the octal escapes of space, tab, newline and backslash undone."""
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         path = path.replace(code, character)
     return path

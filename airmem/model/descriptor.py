@@ -13,10 +13,11 @@ class HeldLock:
     """A `lock:` line of fdinfo, or a line of /proc/locks: a lock on a file, or somebody who waits for one.
 
     `kind` is FLOCK, POSIX, OFDLCK or LEASE; `mode` READ or WRITE. `owner_pid` is the process that made it, -1 for
-    OFDLCK, 0 for one outside this pid namespace. `device` is `major:minor` as the kernel prints it, `fe:00`. The range
+    OFDLCK, 0 for one outside this pid namespace. Who waits has the `number_id` of the lock in the way. `device` is `major:minor` as the kernel prints it, `fe:00`. The range
     is in bytes; `end_bytes` None for the end of the file.
     """
 
+    number_id: int
     kind: str
     mode: str
     owner_pid: int
@@ -61,8 +62,8 @@ class Holder:
 class Socket:
     """A socket by its inode number, which no two have whatever their network namespaces.
 
-    `family` is tcp, tcp6, udp, udp6 or unix. `local` and `remote` are `10.0.0.7:443` or `[fe80::1]:443` (IPv4 in IPv6 as
-    IPv4), for unix the path (`@name` is abstract), empty where there is none; ports are None for unix. `state` as ss
+    `family` is tcp, tcp6, udp, udp6 or unix. `local` and `remote` are `10.0.0.7:443` or `[fe80::1]:443` (IPv4 in IPv6
+    as IPv4), for unix the path (`@name` is abstract), empty where there is none; ports are None for unix. `state` as ss
     names it: ESTAB, SYN-SENT, CLOSE-WAIT, LISTEN, UNCONN. Queues are in bytes: `tx_queue_bytes` not acknowledged,
     `rx_queue_bytes` not read, for a listener connections not accepted. `timer` is off, retransmit, keepalive,
     time-wait or probe, due in `timer_seconds`. `peer_inode` is the other end of a unix socket, None where it is

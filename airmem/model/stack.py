@@ -12,9 +12,9 @@ from dataclasses import dataclass
 class Local:
     """A local variable of a frame: its name and the address of the object it is bound to.
 
-    Two frames with the same address have the same object. `object_address` 0 is a variable that is not bound yet. `text` is
-    the value as py-spy prints it, only where it was asked for or is a module's name inside importlib; it may hold a
-    secret. `is_argument` tells a parameter from another variable.
+    Two frames with the same address have the same object. `object_address` 0 is a variable that is not bound yet.
+    `text` is the value as py-spy prints it, only where it was asked for or is a module's name inside importlib; it may
+    hold a secret. `is_argument` tells a parameter from another variable.
     """
 
     name: str
