@@ -179,6 +179,36 @@ class OpenProcess:
         finally:
             os.close(file)
 
+    def read_at(self, name: str, at_bytes: int, size_bytes: int) -> bytes:
+        """Return a part of a file of the process; of `mem` fewer bytes where they end at an unreadable page."""
+        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            return os.pread(file, size_bytes, at_bytes)
+        finally:
+            os.close(file)
+
+    def read_own(self, path: str, limit_bytes: int) -> bytes:
+        """Return a plain file that the process sees at a path, wherever its root is; at most so much of it."""
+        from airmem.kernel.root_files import read_within  # noqa: PLC0415  # only sources are read so
+
+        root = os.open("root", os.O_PATH | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            return read_within(root, path, limit_bytes)
+        finally:
+            os.close(root)
+
+    def ask_unix_sockets(self) -> bytes:
+        """Return what sock_diag(7) says of the unix sockets in the process's network namespace."""
+        from airmem.kernel.netlink import ask_unix_sockets  # noqa: PLC0415  # only hang-dump asks
+
+        if self.link("ns/net") == os.readlink("/proc/self/ns/net"):
+            return ask_unix_sockets(None)
+        namespace = os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            return ask_unix_sockets(namespace)
+        finally:
+            os.close(namespace)
+
     def read_words(self, name: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
         """Fill `target` with the 8-byte words of each run (first word, count), one run after the other.
 

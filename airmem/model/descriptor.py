@@ -13,8 +13,8 @@ class HeldLock:
     """A `lock:` line of fdinfo, or a line of /proc/locks: a lock on a file, or somebody who waits for one.
 
     `kind` is FLOCK, POSIX, OFDLCK or LEASE; `mode` READ or WRITE. `owner_pid` is the process that made it, -1 for
-    OFDLCK, 0 for one outside this pid namespace. Who waits has the `number_id` of the lock in the way. `device` is `major:minor` as the kernel prints it, `fe:00`. The range
-    is in bytes; `end_bytes` None for the end of the file.
+    OFDLCK, 0 for one outside this pid namespace. Who waits has the `number_id` of the lock in the way. `device` is
+    `major:minor` as the kernel prints it, `fe:00`. The range is in bytes; `end_bytes` None for the end of the file.
     """
 
     number_id: int

@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Memory(Protocol):
-    """Reads the memory of processes. A process is (pid, start in clock ticks)."""
+    """Looks up a few bytes of a process, following its pointers. A process is (pid, start in clock ticks)."""
 
-    def read(self, key: tuple[int, int], address_bytes: int, size_bytes: int) -> bytes | None:
-        """Return so many bytes, None if any of them cannot be read, the process is gone or its pid was reused."""
+    def read(self, key: tuple[int, int], address_bytes: int, size_bytes: int) -> bytes:
+        """Return the bytes at an address: fewer where they end at an unreadable page, none where nothing is mapped."""
 
 
 class Sources(Protocol):

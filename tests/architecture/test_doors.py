@@ -10,9 +10,10 @@ import pytest
 from tests.architecture.house import HOUSE, THINKING, Module, parse, words
 
 READER = "airmem.kernel.reader"
-DOORS = (READER, "airmem.commands", "airmem.cli", "airmem.recording", "airmem.capture", "airmem.probes.runner")
-"""Only these open files or list folders: commands those that their options name. Of them, only the READERS open kernel
-files."""
+DOORS = (READER, "airmem.commands", "airmem.cli", "airmem.recording", "airmem.capture", "airmem.probes.runner",
+         "airmem.kernel.root_files")  # fmt: skip
+"""Only these open files or list folders: commands those that their options name, root_files the sources that a process
+sees, below its open root. Of them, only the READERS open kernel files."""
 
 READERS = (READER, "airmem.capture.collector", "airmem.capture.frames")
 """The collector and its page tables read by themselves, because they must run alone where airmem is not installed."""
