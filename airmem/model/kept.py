@@ -14,7 +14,7 @@ class HangRecord:
     """What live reading puts in and a replay takes out.
 
     `layers`: name of a look -> path -> what was found there: `proc/42/stat` is a file, `proc/42/exe link` a link,
-    `proc/42/fd names` a folder, `proc/42/ owner` who owns it (kernel.tee). `told`: facts that no file tells, JSON-ready.
+    `proc/42/fd names` a folder, `proc/42/ owner` who owns it (kernel.tee). `told`: facts that no file tells.
     `dumps`: name -> py-spy's JSON without values of variables. `memory`: (pid, address, size) -> bytes.
     `sources`: (pid, path) -> text, None where it could not be read.
     """
@@ -23,4 +23,5 @@ class HangRecord:
     told: dict[str, Any] = field(default_factory=dict)
     dumps: dict[str, bytes] = field(default_factory=dict)
     memory: dict[tuple[int, int, int], bytes] = field(default_factory=dict)
+    found: dict[tuple[int, bytes], tuple[int, ...]] = field(default_factory=dict)
     sources: dict[tuple[int, str], str | None] = field(default_factory=dict)

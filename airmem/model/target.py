@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Memory(Protocol):
@@ -10,6 +13,14 @@ class Memory(Protocol):
 
     def read(self, key: tuple[int, int], address_bytes: int, size_bytes: int) -> bytes:
         """Return the bytes at an address: fewer where they end at an unreadable page, none where nothing is mapped."""
+
+    def find(
+        self, key: tuple[int, int], word: bytes, ranges: Sequence[tuple[int, int]], limit_bytes: int
+    ) -> tuple[int, ...]:
+        """Return the addresses, multiples of 8, at which 8 bytes stand in ranges (address, size in bytes).
+
+        At most `limit_bytes` are searched; what cannot be read is passed over. For a pointer: pack it first.
+        """
 
 
 class Sources(Protocol):
