@@ -1,0 +1,85 @@
+"""One look at all threads of a tree: what each does for the kernel right now."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from airmem.errors import Malformed
+from airmem.kernel.task import Schedule, parse_schedule, parse_system_call, parse_task_stat
+from airmem.model.task import ProcessLook, Task, TreeLook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airmem.kernel.source import ProcessFiles, Source
+    from airmem.model.task import SystemCall
+
+NOTHING = Schedule(None, None, None)
+NOT_TOLD = b"0"
+"""What wchan reads as where the thread runs, and also where the kernel refuses to tell."""
+
+
+def collect_look(
+    reader: Source, pids: Iterable[int], machine: str, at_seconds: float, has_stacks_before: bool
+) -> TreeLook:
+    """Return the threads of the processes; those that have ended are missing."""
+    processes = {}
+    for pid in pids:
+        with suppress(OSError, Malformed):
+            processes[pid] = _look_at(reader, pid, machine)
+    return TreeLook(at_seconds=at_seconds, has_stacks_before=has_stacks_before, processes=processes)
+
+
+def _look_at(reader: Source, pid: int, machine: str) -> ProcessLook:
+    """Return the threads of one process. Errors: OSError, Malformed when it has gone."""
+    with reader.process(pid) as files:
+        stat = parse_task_stat(files.read("stat"))
+        tasks = []
+        own = _own_schedule(reader)
+        for name in sorted(files.entries("task"), key=int):
+            with suppress(OSError, Malformed):  # the thread has ended
+                tasks.append(_task(files, int(name), machine, own.ran_at_seconds))
+    return ProcessLook(
+        pid=pid, start_ticks=stat.start_ticks, parent_pid=stat.parent_pid, state=stat.state, tasks=tuple(tasks)
+    )
+
+
+def _own_schedule(reader: Source) -> Schedule:
+    """Return airmem's own: it runs now, so that this is what the scheduler's clock says."""
+    try:
+        return parse_schedule(reader.read("/proc/thread-self/sched"))
+    except OSError:
+        return NOTHING
+
+
+def _task(files: ProcessFiles, tid: int, machine: str, now_seconds: float | None) -> Task:
+    folder = f"task/{tid}/"
+    stat = parse_task_stat(files.read(folder + "stat"))
+    schedule = NOTHING
+    with suppress(OSError):
+        schedule = parse_schedule(files.read(folder + "sched"))
+    wait_channel = b""
+    with suppress(OSError):
+        wait_channel = files.read(folder + "wchan").strip()
+    ran_at = schedule.ran_at_seconds
+    return Task(
+        tid=tid,
+        command=stat.command,
+        state=stat.state,
+        system_call=_system_call(files, folder, machine),
+        wait_channel="" if wait_channel == NOT_TOLD else wait_channel.decode(errors="replace"),
+        idle_seconds=None if ran_at is None or now_seconds is None else max(0.0, now_seconds - ran_at),
+        user_ticks=stat.user_ticks,
+        system_ticks=stat.system_ticks,
+        voluntary_switch_count=schedule.voluntary_switch_count,
+        involuntary_switch_count=schedule.involuntary_switch_count,
+        start_ticks=stat.start_ticks,
+    )
+
+
+def _system_call(files: ProcessFiles, folder: str, machine: str) -> SystemCall | None:
+    try:
+        return parse_system_call(files.read(folder + "syscall"), machine)
+    except (OSError, Malformed):
+        return None
