@@ -49,17 +49,18 @@ def _try(reader: Source, files: ProcessFiles, pid: int) -> tuple[str, str] | Non
 
 
 def _explain_refusal(reader: Source, files: ProcessFiles, pid: int) -> tuple[str, str]:
-    """Return why ATTACH is refused: where even reading maps is, by identities, else by Yama or a module."""
+    """Return (reason, detail) for a refused ATTACH: by identities where even a READ is refused, by Yama, by a module."""
+    scope = yama_scope(reader)
+    limits = f"Yama's ptrace_scope is {scope} on this machine: {REFUSED_BY_YAMA.get(scope, 'tracing is restricted')}"
     try:
         files.link("exe")
     except OSError:
-        return explain_denial(reader, pid)
-    scope = yama_scope(reader)
+        reason, detail = explain_denial(reader, pid)
+        if scope and reason in ("other_user", "other_group"):  # becoming that user would not do
+            return "yama", f"{detail}; besides, {limits}"
+        return reason, detail
     if scope:
-        return "yama", (
-            f"Yama's ptrace_scope is {scope} on this machine: {REFUSED_BY_YAMA.get(scope, 'tracing is restricted')}, so"
-            f" that the stacks of process {pid} are hidden even from its own user"
-        )
+        return "yama", f"{limits}, so that the stacks of process {pid} are hidden even from its own user"
     with suppress(OSError, ValueError):
         own = collect_identity(reader, own_process_id(reader) or 0)
         if not own.may(SYS_PTRACE):

@@ -25,21 +25,21 @@ def collect_look(
 ) -> TreeLook:
     """Return the threads of the processes; those that have ended are missing."""
     processes = {}
+    now_seconds = _own_schedule(reader).ran_at_seconds
     for pid in pids:
         with suppress(OSError, Malformed):
-            processes[pid] = _look_at(reader, pid, machine)
+            processes[pid] = _look_at(reader, pid, machine, now_seconds)
     return TreeLook(at_seconds=at_seconds, has_stacks_before=has_stacks_before, processes=processes)
 
 
-def _look_at(reader: Source, pid: int, machine: str) -> ProcessLook:
+def _look_at(reader: Source, pid: int, machine: str, now_seconds: float | None) -> ProcessLook:
     """Return the threads of one process. Errors: OSError, Malformed when it has gone."""
     with reader.process(pid) as files:
         stat = parse_task_stat(files.read("stat"))
         tasks = []
-        own = _own_schedule(reader)
         for name in sorted(files.entries("task"), key=int):
             with suppress(OSError, Malformed):  # the thread has ended
-                tasks.append(_task(files, int(name), machine, own.ran_at_seconds))
+                tasks.append(_task(files, int(name), machine, now_seconds))
     return ProcessLook(
         pid=pid, start_ticks=stat.start_ticks, parent_pid=stat.parent_pid, state=stat.state, tasks=tuple(tasks)
     )

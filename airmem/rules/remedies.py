@@ -118,6 +118,7 @@ NEEDS: dict[str, Callable[[str, Place, Identity | None], Remedy]] = {
     "other_user": become_user,
     "other_group": become_user,
     "not_dumpable": trace,
+    "yama": trace,
     "more_capabilities": trace,
     "security_module": trace,
     "denied": trace,
