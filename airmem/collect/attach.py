@@ -49,7 +49,7 @@ def _try(reader: Source, files: ProcessFiles, pid: int) -> tuple[str, str] | Non
 
 
 def _explain_refusal(reader: Source, files: ProcessFiles, pid: int) -> tuple[str, str]:
-    """Return (reason, detail) for a refused ATTACH: by identities where even a READ is refused, by Yama, by a module."""
+    """Return (reason, detail) for a refused ATTACH: identities, where even READ is refused, else Yama or a module."""
     scope = yama_scope(reader)
     limits = f"Yama's ptrace_scope is {scope} on this machine: {REFUSED_BY_YAMA.get(scope, 'tracing is restricted')}"
     try:

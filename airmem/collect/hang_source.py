@@ -19,7 +19,7 @@ from airmem.probes.pyspy import find_pyspy, run_pyspy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airmem.model.kept import HangRecord
+    from airmem.kernel.record import HangRecord
     from airmem.model.target import Memory, Sources
     from airmem.probes.pyspy import DumpRequest
 

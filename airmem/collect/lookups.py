@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airmem.kernel.reader import KernelReader, OpenProcess
-    from airmem.model.kept import HangRecord
+    from airmem.kernel.record import HangRecord
 
 MOST_SOURCE_BYTES = 4 << 20
 MOST_KEPT_BYTES = 1 << 16

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from airmem.kernel.record import Kept
     from airmem.model.gap import Gap
-    from airmem.model.kept import Kept
     from airmem.model.snapshot import TreeSnapshot
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from airmem.model.kept import Kept
+    from airmem.kernel.record import Kept
 
 LINK, NAMES, OWNER, EXISTS, UNIX, OWN = " link", " names", " owner", " exists", " unix", " own "
 """What is asked of a path besides its content, as ends of the key that the answer is kept under."""

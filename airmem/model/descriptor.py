@@ -1,14 +1,11 @@
-"""What processes have open, and who has the other end.
-
-Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
-"""
+"""What processes have open, and who has the other end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from airmem.model.noun import noun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class HeldLock:
     """A `lock:` line of fdinfo, or a line of /proc/locks: a lock on a file, or somebody who waits for one.
 
@@ -28,7 +25,7 @@ class HeldLock:
     is_waiting: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Descriptor:
     """An open file descriptor of a process: where its link points (`socket:[7]`, `pipe:[8]`, a path) and its fdinfo.
 
@@ -49,7 +46,7 @@ class Descriptor:
     locks: tuple[HeldLock, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Holder:
     """A process that has one end of a pipe or socket open; `access` as in Descriptor (`rw` for sockets)."""
 
@@ -58,7 +55,7 @@ class Holder:
     access: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Socket:
     """A socket by its inode number, which no two have whatever their network namespaces.
 

@@ -1,14 +1,11 @@
-"""Where the threads of a Python process stand.
-
-Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
-"""
+"""Where the threads of a Python process stand."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from airmem.model.noun import noun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Local:
     """A local variable of a frame: its name and the address of the object it is bound to.
 
@@ -23,7 +20,7 @@ class Local:
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Frame:
     """One call: `function` as py-spy names it (`Queue.get` from Python 3.11 on, else `get`), `file` as the code object
     has it, the line being executed (0 if unknown). `locals` is None where variables were not read.
@@ -45,7 +42,7 @@ class Frame:
         return next((one.object_address for one in self.locals or () if one.name == name and one.object_address), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ThreadStack:
     """The Python frames of one thread, innermost first.
 
@@ -62,7 +59,7 @@ class ThreadStack:
     frames: tuple[Frame, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ProcessStacks:
     """One look at the stacks of one process.
 

@@ -1,14 +1,11 @@
-"""What the kernel says of threads that stand or run: one look at /proc/PID/task.
-
-Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
-"""
+"""What the kernel says of threads that stand or run: one look at /proc/PID/task."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from airmem.model.noun import noun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class SystemCall:
     """What a thread asked of the kernel when it was looked at (/proc/PID/syscall).
 
@@ -25,7 +22,7 @@ class SystemCall:
     is_running: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Task:
     """One thread at one look.
 
@@ -53,7 +50,7 @@ class Task:
         return self.user_ticks + self.system_ticks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ProcessLook:
     """The threads of a process at one look, by ascending tid; `state` is the whole process's."""
 
@@ -68,7 +65,7 @@ class ProcessLook:
         return next((one for one in self.tasks if one.tid == tid), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class TreeLook:
     """All processes of a tree within a few milliseconds. `at_seconds` since the first look began.
 

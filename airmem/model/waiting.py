@@ -1,12 +1,10 @@
-"""Facts about a tree of processes that stands still: several looks, the stacks, and what is shared by all.
-
-Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
-"""
+"""Facts about a tree of processes that stands still: several looks, the stacks, and what is shared by all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     from airmem.model.descriptor import Descriptor, HeldLock, Holder, Socket
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from airmem.model.task import TreeLook
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class MappedFile:
     """A mapping of a process (/proc/PID/maps): addresses, permissions (`rw-p`, `rw-s`), and what is mapped.
 
@@ -38,7 +36,7 @@ class MappedFile:
         return self.permissions.endswith("s")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Mount:
     """A mount of a process's mount namespace (/proc/PID/mountinfo), in its order: later ones cover earlier ones."""
 
@@ -48,7 +46,7 @@ class Mount:
     device: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class CgroupPressure:
     """What the control groups of a process do to it; None where it cannot be told.
 
@@ -68,7 +66,7 @@ class CgroupPressure:
     is_oom_stalled: bool | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class HangProcess:
     """One process of the tree, read at the first look; what could not be read is None and has a gap.
 
@@ -96,7 +94,7 @@ class HangProcess:
     cgroup: CgroupPressure | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class HangSnapshot:
     """All that was read of one or several trees of processes, over a short window.
 

@@ -22,8 +22,8 @@ REMEDIES = {
     "security_module": f"{AS_ROOT}, in the process's own user namespace; AppArmor must allow ptrace (readby, tracedby)",
     "denied": AS_ROOT,
     "hidepid": "Run airmem as root, or as a member of the group that the gid= option of /proc's mount names",
-    "yama": "Run airmem as root with CAP_SYS_PTRACE: adding the capability to a container that does not run as root does"
-    " nothing; in Kubernetes kubectl debug --profile=general makes a container that has it",
+    "yama": "Run airmem as root with CAP_SYS_PTRACE; in a container that does not run as root adding the capability"
+    " does nothing; in Kubernetes kubectl debug --profile=general makes a container that has it",
     "stack_timeout": "Nothing to do: what /proc tells of the process is in the answer",
     "no_python_stack": "Run the command again; if it persists, pip install --upgrade py-spy",
     "no_pyspy": "pip install py-spy",

@@ -9,7 +9,7 @@ Kept: TypeAlias = "bytes | str | tuple[str, ...] | int"
 """A file's content, where a link points, the names in a folder, a number. Below 0: the errno of the refusal."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@dataclass(slots=True, kw_only=True)
 class HangRecord:
     """What live reading puts in and a replay takes out.
 
