@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from airmem.collect.attach import explain_attach, explain_failure
 from airmem.collect.gaps import gap
+from airmem.collect.hang_process import innermost_id
 from airmem.errors import Malformed
+from airmem.kernel.status import parse_status
 from airmem.model.stack import ProcessStacks
 from airmem.probes.pyspy import DumpRequest, parse_dump
 from airmem.probes.runner import ProgramMissing
@@ -18,7 +22,9 @@ if TYPE_CHECKING:
 
     from airmem.collect.hang_source import HangDump, HangReader, HangSource
     from airmem.collect.looking_plan import LookingPlan
+    from airmem.kernel.source import Source
     from airmem.model.gap import Gap
+    from airmem.model.stack import ThreadStack
     from airmem.model.task import TreeLook
     from airmem.model.waiting import HangProcess
 
@@ -52,6 +58,7 @@ class Dumps:
         self._looks = looks
         self._ticks_per_second = ticks_per_second
         self._why: HangReader = source.layer("why")
+        self._outer_tids: dict[int, dict[int, int]] = {}
         self.stacks: dict[int, tuple[ProcessStacks, ...]] = {}
         self.gaps: list[Gap] = []
 
@@ -127,7 +134,7 @@ class Dumps:
         if dump.raw is None:
             return None, dump
         try:
-            threads = parse_dump(dump.raw)
+            threads = self._with_tids_from_here(pid, parse_dump(dump.raw))
         except Malformed:
             return None, dump
         found = ProcessStacks(
@@ -139,6 +146,18 @@ class Dumps:
             threads=threads,
         )
         return found, dump
+
+    def _with_tids_from_here(self, pid: int, threads: tuple[ThreadStack, ...]) -> tuple[ThreadStack, ...]:
+        """Return the threads with ids as airmem's pid namespace counts them.
+
+        py-spy reads what gettid(2) gave the thread, which in a container is another number.
+        """
+        if self._processes[pid].namespace_pid == pid:
+            return threads
+        if pid not in self._outer_tids:
+            self._outer_tids[pid] = _outer_tids(self._why, pid)
+        known = self._outer_tids[pid]
+        return tuple(replace(one, tid=None if one.tid is None else known.get(one.tid, one.tid)) for one in threads)
 
     def _miss(self, pid: int, reason: str, detail: str) -> None:
         self.gaps.append(gap(pid, "stacks", reason, detail))
@@ -164,3 +183,14 @@ class Dumps:
             thread.join()
         if faults:
             raise faults[0]
+
+
+def _outer_tids(reader: Source, pid: int) -> dict[int, int]:
+    """Return the threads' ids as seen from here, by their ids in the process's own pid namespace."""
+    found = {}
+    with suppress(OSError), reader.process(pid) as files:
+        for name in files.entries("task"):
+            with suppress(OSError):
+                inner = innermost_id(parse_status(files.read(f"task/{name}/status")))
+                found[inner or int(name)] = int(name)
+    return found

@@ -64,6 +64,7 @@ class ProcessReader:
                 user_id=_integer(user_ids[1]) if len(user_ids) > 1 else None,
                 network_namespace=_link(files, "ns/net"),
                 pid_namespace=_link(files, "ns/pid"),
+                namespace_pid=innermost_id(fields) or pid,
                 mount_namespace=mount_namespace,
                 descriptors=None if process.is_zombie else self._descriptors(files, pid, mounts),
                 mappings=mappings,
@@ -151,6 +152,11 @@ def object_inode(link: str) -> int | None:
         return None
     number = link.partition("[")[2].rstrip("]")
     return int(number) if number.isascii() and number.isdecimal() else None
+
+
+def innermost_id(fields: dict[bytes, bytes]) -> int | None:
+    """Return the id of a process or thread in its own pid namespace, from its status; None on kernels before 4.1."""
+    return _integer(fields.get(b"NSpid", b"").split()[-1:][0]) if fields.get(b"NSpid") else None
 
 
 def _link(files: ProcessFiles, name: str) -> str:

@@ -74,7 +74,8 @@ class HangProcess:
     for a zombie. `python_version` is empty for what is not Python (`has_python`).
     `caught_signals_mask` is SigCgt: bit N-1 for signal N. `tracer_pid` is 0 for nobody. `executable` is where exe
     points. `network_namespace`, `pid_namespace` and `mount_namespace` are links like `net:[4026531840]`, empty if
-    unreadable. `descriptors` by number.
+    unreadable. `namespace_pid` is its pid in its own pid namespace, which its system calls use. `descriptors` by
+    number.
     """
 
     process: Process
@@ -87,6 +88,7 @@ class HangProcess:
     user_id: int | None
     network_namespace: str
     pid_namespace: str
+    namespace_pid: int
     mount_namespace: str
     descriptors: dict[int, Descriptor] | None
     mappings: tuple[MappedFile, ...] | None
