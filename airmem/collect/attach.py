@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from airmem.collect.access import explain_denial
 from airmem.collect.place import collect_identity, read_or_empty
 from airmem.collect.processes import own_process_id
+from airmem.errors import Malformed
+from airmem.kernel.task import parse_task_stat
 from airmem.model.capability import SYS_PTRACE
 
 if TYPE_CHECKING:
@@ -27,14 +29,17 @@ def explain_attach(reader: Source, pid: int) -> tuple[str, str] | None:
     """
     try:
         with reader.process(pid) as files:
-            if files.read("stat").rpartition(b")")[2].split()[0].decode() in DEAD:
-                return "zombie", f"process {pid} has ended and has no memory any more"
+            if parse_task_stat(files.read("stat")).state in DEAD:
+                return (
+                    "zombie",
+                    f"process {pid}, or its first thread, has ended: its memory cannot be looked at any more",
+                )
             return _try(reader, files, pid)
     except (FileNotFoundError, ProcessLookupError):
         return "gone", f"process {pid} has ended"
     except PermissionError:
         return explain_denial(reader, pid)
-    except (OSError, IndexError, ValueError) as problem:
+    except (OSError, Malformed) as problem:
         return "unreadable", f"process {pid}: {problem}"
 
 

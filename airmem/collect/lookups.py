@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from airmem.collect.patience import within
 from airmem.errors import Malformed
+from airmem.kernel.source_text import redact_source
 from airmem.kernel.stat import parse_stat
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class LiveSources:
         self._known: dict[tuple[str, str], str | None] = {}
 
     def text(self, key: tuple[int, int], path: str) -> str | None:
-        """Return a source file of a process, None if it cannot be read. Processes with one root share the answer."""
+        """Return a source file of a process without secrets, None if it cannot be read; one root, one answer."""
         files = self._processes.get(key)
         root = self._root(files, key)
         if (root, path) not in self._known:
@@ -98,7 +99,7 @@ class LiveSources:
             raw = within(PATIENCE_SECONDS, lambda: files.read_own(path, MOST_SOURCE_BYTES))
         except OSError:
             return None
-        return raw.decode("utf-8", errors="replace")
+        return redact_source(raw.decode("utf-8", errors="replace"))
 
     def _root(self, files: OpenProcess | None, key: tuple[int, int]) -> str:
         """Return what tells one root from another: the mount namespace and the folder in it."""
