@@ -96,11 +96,12 @@ def test_a_pipe_has_two_ends(snapshot, waiter, name, own, other):
 
 
 def test_a_file_lock_has_a_holder_and_who_waits(snapshot, waiter):
-    file = os.stat(waiter.truth["threads"]["flock"]["path"])
-    locks = [one for one in snapshot.file_locks if one.inode == file.st_ino]
+    descriptor = descriptor_of(snapshot, waiter, "flock")
+    inode = waiter.truth["threads"]["flock"]["inode"]
+    assert descriptor.inode == inode
+    locks = [one for one in snapshot.file_locks if one.inode == inode]
     assert {(one.owner_pid, one.is_waiting) for one in locks} == {(waiter.truth["child"], False), (waiter.pid, True)}
-    device = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}"
-    assert {one.device for one in locks} == {device}
+    assert {one.device for one in locks} == {descriptor.device}
     held = snapshot.processes[waiter.truth["child"]].descriptors.values()
     assert [lock.mode for one in held for lock in one.locks] == ["WRITE"]
 

@@ -33,13 +33,6 @@ def wait_in(name: str, work: Callable[[], object], **truth: object) -> None:
     begun.wait()
 
 
-def sleep_until_locked(path: str) -> None:
-    """Hold a lock on a file."""
-    file = open(path, "w")  # noqa: SIM115  # held until the end
-    fcntl.flock(file, fcntl.LOCK_EX)
-    KEPT.append(file)
-
-
 def accept_and_keep(listener: socket.socket) -> None:
     """Accept and never answer."""
     KEPT.append(listener.accept())
@@ -52,15 +45,17 @@ listener.listen()
 inner, outer = socket.socketpair()
 reading, writing = os.pipe()
 full_reading, full_writing = os.pipe()
-with tempfile.NamedTemporaryFile(prefix="airmem-waiter-", delete=False) as file:
-    path = file.name
+handle, path = tempfile.mkstemp(prefix="airmem-waiter-")
+own_handle = os.open(path, os.O_RDONLY)
+os.unlink(path)
 client = socket.create_connection(listener.getsockname())
 
 
 def child() -> None:
     """Hold the other ends, and nothing of the parent's own."""
     accept_and_keep(listener)
-    sleep_until_locked(path)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    os.close(own_handle)
     client.close()
     inner.close()
     os.close(reading)
@@ -71,6 +66,7 @@ child_pid = fork(child)
 outer.close()
 os.close(writing)
 os.close(full_reading)
+os.close(handle)
 listener_address = listener.getsockname()
 listener.close()
 LOCK.acquire()
@@ -79,12 +75,9 @@ wait_in("tcp", lambda: client.recv(1), fd=client.fileno(), local=client.getsockn
 wait_in("unix", lambda: inner.recv(1), fd=inner.fileno())
 wait_in("pipe", lambda: os.read(reading, 1), fd=reading)
 wait_in("full", lambda: os.write(full_writing, bytes(1 << 20)), fd=full_writing)
-wait_in("flock", lambda: fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_EX), path=path)
+wait_in("flock", lambda: fcntl.flock(own_handle, fcntl.LOCK_EX), fd=own_handle, inode=os.fstat(own_handle).st_ino)
 wait_in("lock", LOCK.acquire)
 wait_in("sleep", lambda: time.sleep(10**6))
 time.sleep(0.5)
 ready(child=child_pid, threads=TRUTH, python=f"{sys.version_info[0]}.{sys.version_info[1]}")
-try:
-    rest()
-finally:
-    os.unlink(path)
+rest()
