@@ -13,4 +13,6 @@ Pure: pages come in as arrays through model.contents, objects go out as arrays. 
 5. `collector.find_collectors(contents, key, heads)` -> the collector's lists: per head the generation (0, 1, 2, or
    FROZEN), `read_counters` -> how many collections each process has run, `is_collecting`.
 6. `names.TypeNames(contents, key).name(type)` -> the module-qualified name.
+
+For one object by its address, without looking at pages: `objects_at`, `lock_objects`, `asyncio_tasks`.
 """

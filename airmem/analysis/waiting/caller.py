@@ -1,0 +1,59 @@
+"""Whose code it is that waits: the innermost function outside the libraries, and what it calls there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airmem.analysis.waiting.scene import is_library
+
+if TYPE_CHECKING:
+    from airmem.analysis.waiting.scene import Scene, Thread
+    from airmem.model.stack import Frame
+    from airmem.model.verdict import Evidence
+
+ENDLESS_CALLS = frozenset(
+    {"get", "recv", "recv_bytes", "read", "readline", "accept", "wait", "poll", "receive", "select", "get_nowait"}
+)
+"""Calls by which the loop of a worker takes its next piece of work."""
+
+
+def caller_frame(thread: Thread) -> tuple[int, Frame] | None:
+    """Return (position, frame) of the innermost function outside the standard library and installed packages."""
+    for position, frame in enumerate(thread.frames):
+        if not is_library(frame):
+            return position, frame
+    return None
+
+
+def caller_evidence(scene: Scene, thread: Thread) -> Evidence:
+    """Return `caller` and `call`; nothing for a thread that is in libraries only."""
+    found = caller_frame(thread)
+    if found is None:
+        return {}
+    position, frame = found
+    call = scene.syntax(thread.pid, frame).call_text(frame.line, inner_name(thread, position))
+    return {"caller": frame.short_function, "call": call}
+
+
+def inner_name(thread: Thread, position: int) -> str:
+    """Return the name of the function that a frame is calling, empty where that is C code."""
+    return thread.frames[position - 1].short_function if position else ""
+
+
+def takes_work_in_loop(scene: Scene, thread: Thread) -> bool:
+    """Whether the innermost function outside the libraries asks for its next piece of work, again and again.
+
+    A worker of one's own: `while True: job = queue.get()`. A single `get` is somebody who waits for an answer.
+    """
+    found = caller_frame(thread)
+    if found is None:
+        return False
+    position, frame = found
+    syntax = scene.syntax(thread.pid, frame)
+    return bool(syntax.calls(frame.line) & ENDLESS_CALLS) and syntax.in_endless_loop(frame.line)
+
+
+def is_sql(scene: Scene, thread: Thread) -> bool:
+    """Whether the innermost function, written in Python, is calling a database."""
+    names = {"execute", "executemany", "executescript", "commit", "rollback", "fetchone", "fetchall", "fetchmany"}
+    return bool(thread.frames) and bool(scene.syntax(thread.pid, thread.frames[0]).calls(thread.frames[0].line) & names)

@@ -1,0 +1,242 @@
+"""One snapshot of a tree with everything at hand: its threads, their movement, and what lies behind a descriptor."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from airmem.analysis.waiting.syntax import Syntax
+from airmem.cpython.objects_at import Objects
+
+if TYPE_CHECKING:
+    from airmem.model.descriptor import Descriptor, Socket
+    from airmem.model.stack import Frame, ProcessStacks, ThreadStack
+    from airmem.model.target import Memory, Sources
+    from airmem.model.task import SystemCall, Task
+    from airmem.model.waiting import HangProcess, HangSnapshot
+
+LIBRARY_MARKS = ("/lib/python3", "/lib64/python3", "/site-packages/", "/dist-packages/", "<frozen ", "<string>")
+STANDARD_MARKS = ("/lib/python3", "/lib64/python3", "<frozen ")
+MOVING_SWITCHES_PER_SECOND = 30
+"""A thread that gives up its CPU this often does things, though it was asleep at every look (measured: a thread that
+begs for the GIL 200, a poller with a sleep of 0.1 s 10)."""
+
+MOST_SEARCHED_BYTES = 512 << 20
+MOST_SEARCHED_IN_ALL_BYTES = 3 << 30
+"""How much of one process, and of all, is searched for pointers: about a second for each GiB (measured)."""
+
+
+def is_library(frame: Frame) -> bool:
+    """Whether a frame is of the standard library or of an installed package."""
+    return any(mark in frame.file for mark in LIBRARY_MARKS)
+
+
+def is_standard(frame: Frame) -> bool:
+    """Whether a frame is of the standard library."""
+    installed = "/site-packages/" in frame.file or "/dist-packages/" in frame.file
+    return not installed and any(mark in frame.file for mark in STANDARD_MARKS)
+
+
+class Thread:
+    """One thread over the whole window."""
+
+    def __init__(self, process: HangProcess, tasks: list[Task], stacks: list[ThreadStack], spans: tuple[float, float]):
+        self.process = process
+        self.pid = process.process.pid
+        self.tasks = tasks
+        self.task = tasks[-1]
+        self.tid = self.task.tid
+        self.stacks = stacks
+        self.stack = stacks[0] if stacks else None
+        self.frames: tuple[Frame, ...] = tuple(one for one in self.stack.frames if not one.is_native) if stacks else ()
+        self._window_seconds, self._ticks_per_second = spans
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process's first thread."""
+        return self.tid == self.pid
+
+    @property
+    def name(self) -> str | None:
+        """The raw name; the first thread's is MainThread where nobody gave it one."""
+        name = self.stack.name if self.stack else None
+        return "MainThread" if name is None and self.is_main else name
+
+    @property
+    def label(self) -> str:
+        """A name to print: that of the thread, or its number."""
+        return self.name or f"thread {self.tid}"
+
+    @property
+    def ident(self) -> int:
+        """threading.get_ident() in the process, 0 where unknown."""
+        return self.stack.ident if self.stack else 0
+
+    @property
+    def owns_gil(self) -> bool:
+        """Whether the interpreter says that this thread holds the GIL."""
+        return bool(self.stack and self.stack.owns_gil)
+
+    @property
+    def call(self) -> SystemCall | None:
+        """The system call of the last look before py-spy."""
+        return self.task.system_call
+
+    @property
+    def call_name(self) -> str:
+        """Its name, empty where there is none or nobody may know."""
+        return self.task.system_call.name if self.task.system_call else ""
+
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        """Its six arguments, zeros where unknown."""
+        call = self.task.system_call
+        return (*(call.arguments if call else ()), 0, 0, 0, 0, 0, 0)[:6]
+
+    @cached_property
+    def cpu_ratio(self) -> float:
+        """Its CPU time over the window, as a part of one CPU."""
+        if self._window_seconds <= 0:
+            return 0.0
+        ticks = self.task.cpu_ticks - self.tasks[0].cpu_ticks
+        return ticks / self._ticks_per_second / self._window_seconds
+
+    @cached_property
+    def switches_per_second(self) -> float:
+        """How often it went to sleep by itself."""
+        first, last = self.tasks[0].voluntary_switch_count, self.task.voluntary_switch_count
+        if first is None or last is None or self._window_seconds <= 0:
+            return 0.0
+        return (last - first) / self._window_seconds
+
+    @cached_property
+    def is_still(self) -> bool:
+        """Whether each look saw it in the same system call with the same arguments."""
+        calls = [task.system_call for task in self.tasks]
+        seen = {(call.name, call.arguments, call.is_running) if call else None for call in calls}
+        return len(seen) == 1 and (calls[0] is None or not calls[0].is_running)
+
+    @property
+    def since_seconds(self) -> float | None:
+        """How long ago it last ran, None where the kernel does not tell."""
+        return self.task.idle_seconds
+
+
+class Scene:
+    """The snapshot, by thread, with indexes over sockets and pipes. `memory` and `sources` look into the targets."""
+
+    def __init__(self, snapshot: HangSnapshot, memory: Memory, sources: Sources) -> None:
+        self.snapshot = snapshot
+        self.memory = memory
+        self._sources = sources
+        self._objects: dict[int, Objects] = {}
+        self._found: dict[tuple[int, bytes], tuple[int, ...]] = {}
+        self._search_left_bytes = MOST_SEARCHED_IN_ALL_BYTES
+        self._syntax: dict[tuple[str, str, str], Syntax] = {}
+        self.looks = [look for look in snapshot.looks if not look.has_stacks_before] or list(snapshot.looks)
+        self.threads: dict[tuple[int, int], Thread] = {}
+        self.by_process: dict[int, list[Thread]] = {}
+        for pid in snapshot.processes:
+            self._add(pid)
+        self._by_address = {(one.local, one.remote): one for one in snapshot.sockets.values() if one.family != "unix"}
+
+    def _add(self, pid: int) -> None:
+        process = self.snapshot.processes[pid]
+        tasks: dict[int, list[Task]] = {}
+        last = self.looks[-1].processes.get(pid) if self.looks else None
+        if last is None or last.start_ticks != process.process.start_ticks:
+            return
+        for look in self.looks:
+            seen = look.processes.get(pid)
+            for task in seen.tasks if seen and seen.start_ticks == process.process.start_ticks else ():
+                tasks.setdefault(task.tid, []).append(task)
+        present = {task.tid for task in last.tasks}
+        dumps = self.snapshot.stacks.get(pid, ())
+        spans = (self.looks[-1].at_seconds - self.looks[0].at_seconds, float(self.snapshot.ticks_per_second_count))
+        for tid in sorted(present):
+            stacks = [stack for dump in dumps if (stack := dump.thread(tid)) is not None]
+            thread = Thread(process, tasks[tid], stacks, spans)
+            self.threads[pid, tid] = thread
+            self.by_process.setdefault(pid, []).append(thread)
+
+    def python_threads(self, pid: int) -> list[Thread]:
+        """Return the threads of a process that have Python frames."""
+        return [one for one in self.by_process.get(pid, []) if one.stack is not None]
+
+    def dumps(self, pid: int) -> tuple[ProcessStacks, ...]:
+        """Return the looks at the stacks of a process."""
+        return self.snapshot.stacks.get(pid, ())
+
+    def read(self, pid: int, address: int, size_bytes: int) -> bytes | None:
+        """Return memory of a process of the tree, None if not all of it can be read."""
+        if not 0 < address < 1 << 63:
+            return None
+        found = self.memory.read(self.snapshot.processes[pid].process.key, address, size_bytes)
+        return found if found is not None and len(found) == size_bytes else None
+
+    def objects(self, pid: int) -> Objects:
+        """Return the interpreter's objects of a process."""
+        if pid not in self._objects:
+            self._objects[pid] = Objects(partial(self.read, pid), partial(self._find, pid))
+        return self._objects[pid]
+
+    def _find(self, pid: int, word: bytes) -> tuple[int, ...]:
+        """Search the heap of a process: its writable private memory that no file backs."""
+        name = (pid, word)
+        if name not in self._found:
+            heap = [
+                (one.start_address, one.end_address - one.start_address)
+                for one in self.snapshot.processes[pid].mappings or ()
+                if one.permissions == "rw-p" and not one.inode and (one.name in ("", "[heap]") or one.name.startswith("[anon"))
+            ]
+            limit = min(MOST_SEARCHED_BYTES, self._search_left_bytes)
+            self._search_left_bytes -= min(limit, sum(size for _, size in heap))
+            key = self.snapshot.processes[pid].process.key
+            self._found[name] = self.memory.find(key, word, heap, limit) if limit > 0 else ()
+        return self._found[name]
+
+    def syntax(self, pid: int, frame: Frame) -> Syntax:
+        """Return the source of a frame's file, parsed; processes of one executable and mount namespace share it."""
+        process = self.snapshot.processes[pid]
+        name = (process.mount_namespace or str(pid), process.executable, frame.file)
+        if name not in self._syntax:
+            readable = not frame.file.startswith("<") and not frame.is_native
+            text = self._sources.text(process.process.key, frame.file) if readable else None
+            self._syntax[name] = Syntax(text)
+        return self._syntax[name]
+
+    def descriptor(self, pid: int, number: int) -> Descriptor | None:
+        """Return an open descriptor of a process of the tree."""
+        return (self.snapshot.processes[pid].descriptors or {}).get(number)
+
+    def socket(self, descriptor: Descriptor | None) -> Socket | None:
+        """Return the socket that a descriptor is, None for anything else."""
+        if descriptor is None or descriptor.inode is None or not descriptor.link.startswith("socket:"):
+            return None
+        return self.snapshot.sockets.get(descriptor.inode)
+
+    def users(self, inode: int | None, access: str = "") -> list[int]:
+        """Return the pids that have a pipe or socket open; `access` r or w: only those that can do that."""
+        holders = self.snapshot.holders.get(inode or 0, ())
+        return sorted({one.pid for one in holders if not access or access in one.access})
+
+    def peers(self, socket: Socket) -> list[int]:
+        """Return the pids at the other end of a socket, as far as it is on this machine."""
+        if socket.family == "unix":
+            found = self.users(socket.peer_inode)
+            return found or (self._listeners(socket) if socket.peer_inode is None and socket.local == "" else [])
+        other = self._by_address.get((socket.remote, socket.local))
+        return (self.users(other.inode) if other and other.inode else []) or self._listeners(socket)
+
+    def _listeners(self, socket: Socket) -> list[int]:
+        """Return who listens where a socket connects to, and has not accepted it yet."""
+        if socket.family == "unix":
+            return []
+        host = socket.remote.rpartition(":")[0]
+        if not host.startswith(("127.", "[::1", "::1")):
+            return []
+        found = []
+        for one in self.snapshot.sockets.values():
+            if one.state == "LISTEN" and one.local_port_id == socket.remote_port_id and one.family != "unix":
+                found += self.users(one.inode)
+        return sorted(set(found))

@@ -1,0 +1,224 @@
+"""Waits of one thread for another within a process: joins, queues, conditions, events, futures, imports and locks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airmem.analysis.waiting.caller import takes_work_in_loop
+from airmem.analysis.waiting.locks import judge_lock, wanted_lock
+from airmem.analysis.waiting.places import find_place, is_in
+from airmem.model.verdict import Wait
+
+if TYPE_CHECKING:
+    from airmem.analysis.waiting.scene import Scene, Thread
+    from airmem.model.stack import Frame
+    from airmem.model.verdict import Evidence, Target
+
+JOINING = frozenset({"join", "_wait_for_tstate_lock"})
+QUEUE_CALLS = frozenset({"get", "put"})
+FUTURE_CALLS = frozenset({"result", "exception", "wait", "as_completed"})
+FUTURE_FILES = ("concurrent/futures/_base.py",)
+
+
+def judge_thread_wait(scene: Scene, thread: Thread) -> Wait:
+    """Return the verdict on a thread that sleeps on something private to its process (a private futex)."""
+    for judge in (_join, _shutdown, _import, _future, _queue, _condition):
+        found = judge(scene, thread)
+        if found is not None:
+            return found
+    return judge_lock(scene, thread)
+
+
+def is_pool_worker(thread: Thread) -> bool:
+    """Whether this is a worker thread of a ThreadPoolExecutor or of multiprocessing's ThreadPool."""
+    return is_in(thread.frames, "concurrent/futures/thread.py", "_worker") or (
+        not thread.is_main and is_in(thread.frames, "multiprocessing/pool.py", "worker")
+    )
+
+
+def _join(scene: Scene, thread: Thread) -> Wait | None:
+    """threading.Thread.join: the thread whose `_bootstrap_inner` has the same `self`."""
+    frame = next(
+        (one for one in thread.frames[:3] if one.short_function in JOINING and _is_of(one, "threading.py")), None
+    )
+    if frame is None:
+        return None
+    address = frame.local_address("self")
+    others = _others(scene, thread)
+    found = [
+        one
+        for one in others
+        if address and any(_is_bootstrap(each) and each.local_address("self") == address for each in one.frames)
+    ]
+    needs: tuple[Target, ...] = tuple((one.pid, one.tid) for one in found)
+    evidence: Evidence = {"waits_for": found[0].label if found else None, "nobody_left": not others}
+    return _wait(thread, "join_wait", evidence, needs=needs, is_sure=bool(found))
+
+
+def _shutdown(scene: Scene, thread: Thread) -> Wait | None:
+    """The interpreter's end, which waits for every thread that is no daemon."""
+    if not any(one.short_function == "_shutdown" and _is_of(one, "threading.py") for one in thread.frames[:2]):
+        return None
+    others = [one for one in _others(scene, thread) if not find_place(one.frames)]
+    names = [one.label for one in others]
+    evidence: Evidence = {"waits_for": names[0] if len(names) == 1 else names}
+    return _wait(thread, "shutdown_wait", evidence, needs=tuple((one.pid, one.tid) for one in others))
+
+
+def _import(scene: Scene, thread: Thread) -> Wait | None:
+    """The lock of a module that another thread is importing."""
+    if not thread.frames or thread.frames[0].function != "_ModuleLock.acquire":
+        is_lock = bool(thread.frames) and thread.frames[0].short_function == "acquire"
+        if not (is_lock and thread.frames[0].file == "<frozen importlib._bootstrap>"):
+            return None
+    module = _module_name(thread.frames[:6])
+    importers = [
+        one
+        for one in _others(scene, thread)
+        if any(each.short_function in ("_load_unlocked", "exec_module") for each in one.frames)
+    ]
+    same = [one for one in importers if module and module in _importing(one)] or importers
+    evidence: Evidence = {"module": module, "holder": same[0].label if same else None}
+    needs: tuple[Target, ...] = tuple((one.pid, one.tid) for one in same[:1])
+    return _wait(thread, "import_lock", evidence, needs=needs, is_sure=bool(same))
+
+
+def _future(scene: Scene, thread: Thread) -> Wait | None:
+    """A future's result; a worker of a pool all of whose workers wait for results is waiting for itself."""
+    at = next((at for at, one in enumerate(thread.frames[:5]) if _is_future_call(one)), None)
+    if at is None:
+        return None
+    if not is_pool_worker(thread):
+        return _wait(thread, "future_wait", {"nobody_left": not _others(scene, thread)}, is_sure=False)
+    pool = _pool_of(thread)
+    workers = [one for one in scene.python_threads(thread.pid) if is_pool_worker(one) and _pool_of(one) == pool]
+    waiting = [one for one in workers if any(_is_future_call(frame) for frame in one.frames[:5])]
+    if len(waiting) < len(workers):
+        return _wait(thread, "future_wait", {}, is_sure=False)
+    evidence: Evidence = {"waits_for": [one.label for one in workers]}
+    return _wait(thread, "pool_exhausted", evidence, is_sure=False)
+
+
+def _queue(scene: Scene, thread: Thread) -> Wait | None:
+    """queue.Queue and SimpleQueue: somebody must put, or take."""
+    frames = thread.frames
+    in_queue = any(one.short_function in QUEUE_CALLS and _is_of(one, "queue.py") for one in frames[:4])
+    if not in_queue and not _is_c_queue(scene, thread):
+        return None
+    place = find_place(frames)
+    others = _others(scene, thread)
+    if not place and others and not thread.is_main and takes_work_in_loop(scene, thread):
+        place = "a worker with nothing to do: its loop takes the next piece of work from a queue"
+    return _wait(thread, "queue_wait", {"nobody_left": not others}, place=place, nobody=not others)
+
+
+def _condition(scene: Scene, thread: Thread) -> Wait | None:
+    """threading.Event, Condition and Barrier; a Semaphore is a lock that several may hold."""
+    frames = [one for one in thread.frames[:6] if _is_of(one, "threading.py")]
+    if not frames or thread.frames[0] is not frames[0] or frames[0].short_function != "wait":
+        return None
+    outer = [one.short_function for one in frames[1:]]
+    if outer[:1] == ["acquire"]:
+        return _semaphore(scene, thread)
+    others = _others(scene, thread)
+    is_event = outer[:1] == ["wait"] and _is_event(frames[1])
+    evidence: Evidence = {"nobody_left": not others}
+    place = find_place(thread.frames)
+    if outer[:1] == ["run"] and is_event:
+        place = "a threading.Timer"
+    return _wait(thread, "event_wait" if is_event else "cond_wait", evidence, place=place, nobody=not others)
+
+
+def _semaphore(scene: Scene, thread: Thread) -> Wait:
+    """threading.Semaphore: who holds it is told by the source alone."""
+    waits = judge_lock(scene, thread)
+    taken = wanted_lock(scene, thread)
+    evidence = dict(waits.evidence) | {"lock": taken.text if taken else None}
+    return _wait(thread, waits.category, evidence, needs=waits.needs, is_sure=False, nobody=waits.nobody)
+
+
+def _is_event(frame: Frame) -> bool:
+    return frame.function in ("wait", "Event.wait")
+
+
+def _is_c_queue(scene: Scene, thread: Thread) -> bool:
+    """Whether the innermost function calls `get` of something written in C: queue.SimpleQueue."""
+    if not thread.frames or wanted_lock(scene, thread) is not None:
+        return False
+    frame = thread.frames[0]
+    if find_place(thread.frames) and is_pool_worker(thread):
+        return True
+    return "get" in scene.syntax(thread.pid, frame).calls(frame.line)
+
+
+def _is_future_call(frame: Frame) -> bool:
+    return frame.short_function in FUTURE_CALLS and any(_is_of(frame, name) for name in FUTURE_FILES)
+
+
+def _pool_of(thread: Thread) -> int | str:
+    """Return what identifies the pool of a worker: its queue, else the beginning of its name."""
+    for frame in thread.frames:
+        for name in ("work_queue", "inqueue"):
+            address = frame.local_address(name)
+            if address:
+                return address
+    return (thread.name or "").rpartition("_")[0]
+
+
+def _module_name(frames: tuple[Frame, ...]) -> str | None:
+    for frame in frames:
+        for local in frame.locals or ():
+            if local.name == "name" and local.text and _is_importlib(frame):
+                return local.text.strip("'\"")
+    return None
+
+
+def _importing(thread: Thread) -> set[str]:
+    """Return the modules that a thread is importing."""
+    return {
+        local.text.strip("'\"")
+        for frame in thread.frames
+        if _is_importlib(frame)
+        for local in frame.locals or ()
+        if local.name == "name" and local.text
+    }
+
+
+def _is_importlib(frame: Frame) -> bool:
+    return "importlib" in frame.file
+
+
+def _is_bootstrap(frame: Frame) -> bool:
+    return frame.short_function == "_bootstrap_inner" and _is_of(frame, "threading.py")
+
+
+def _is_of(frame: Frame, file: str) -> bool:
+    return frame.file.endswith("/" + file)
+
+
+def _others(scene: Scene, thread: Thread) -> list[Thread]:
+    return [one for one in scene.python_threads(thread.pid) if one is not thread]
+
+
+def _wait(
+    thread: Thread,
+    category: str,
+    evidence: Evidence,
+    *,
+    needs: tuple[Target, ...] = (),
+    needs_all: bool = True,
+    place: str = "",
+    is_sure: bool = True,
+    nobody: bool = False,
+) -> Wait:
+    return Wait(
+        pid=thread.pid,
+        tid=thread.tid,
+        category=category,
+        evidence=evidence,
+        needs=needs,
+        needs_all=needs_all,
+        place=place,
+        is_sure=is_sure,
+        nobody=nobody,
+    )

@@ -1,0 +1,237 @@
+"""Waits on descriptors: sockets, pipes, children behind them, databases."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from airmem.analysis.waiting.caller import is_sql, takes_work_in_loop
+from airmem.analysis.waiting.endpoints import endpoint_of, socket_evidence, waited_endpoints
+from airmem.analysis.waiting.files import lock_holders
+from airmem.analysis.waiting.places import find_place
+from airmem.analysis.waiting.timeouts import timeout_of
+from airmem.model.verdict import Wait
+from airmem.services.databases import find_database
+
+if TYPE_CHECKING:
+    from airmem.analysis.waiting.endpoints import Endpoint
+    from airmem.analysis.waiting.scene import Scene, Thread
+    from airmem.model.verdict import Evidence, Target
+
+ACCEPTS = frozenset({"accept", "accept4"})
+COMMUNICATING = frozenset({"communicate", "_communicate"})
+SQLITE_LIBRARY = "sqlite3"
+CONNECTING = "SYN-SENT"
+
+
+def judge_transfer(scene: Scene, thread: Thread) -> Wait | None:
+    """Return the verdict on a thread that waits for descriptors, None if it waits for something else."""
+    if thread.call_name in ACCEPTS:
+        endpoint = endpoint_of(scene, thread.pid, thread.arguments[0] & 0xFFFFFFFF, True)
+        return _listens(thread, endpoint)
+    if thread.call_name == "connect":
+        endpoint = endpoint_of(scene, thread.pid, thread.arguments[0] & 0xFFFFFFFF, False)
+        return _connects(scene, thread, endpoint)
+    endpoints = waited_endpoints(scene, thread)
+    if endpoints is None:
+        return None
+    if not endpoints:
+        return None
+    listening = next((one for one in endpoints if one.is_listening), None)
+    if listening is not None:
+        return _listens(thread, listening)
+    child = _child(scene, thread, endpoints)
+    if child is not None:
+        return child
+    return _judge(scene, thread, endpoints)
+
+
+def judge_sqlite(scene: Scene, thread: Thread) -> Wait | None:
+    """SQLite waits for a lock by sleeping in short turns: told by the call, its library and the lock on the file."""
+    if not is_sql(scene, thread) or not _maps(thread, SQLITE_LIBRARY):
+        return None
+    if thread.call_name not in ("nanosleep", "clock_nanosleep", "select", "pselect6", "poll"):
+        return None
+    own: tuple[str, int] | None = None
+    for descriptor in (thread.process.descriptors or {}).values():
+        holders = lock_holders(scene, descriptor, ("POSIX", "OFDLCK")) if descriptor.link.startswith("/") else []
+        others = [one for one in holders if one != thread.pid]
+        if others:
+            return _database_file(thread, descriptor.link, others[0])
+        if holders:
+            own = (descriptor.link, thread.pid)
+    return _database_file(thread, *own) if own else None
+
+
+def _database_file(thread: Thread, path: str, holder: int) -> Wait:
+    path = path.removesuffix("-shm").removesuffix("-wal").removesuffix("-journal")
+    evidence: Evidence = {"db": "sqlite", "path": path, "holder_pid": holder}
+    needs: tuple[Target, ...] = ((holder, None),) if holder != thread.pid else ()
+    return Wait(pid=thread.pid, tid=thread.tid, category="db_wait", evidence=evidence, needs=needs)
+
+
+def _listens(thread: Thread, endpoint: Endpoint) -> Wait:
+    address = (endpoint.socket.local if endpoint.socket else "") or True
+    mechanism = "it waits for connections"
+    if endpoint.socket is not None and endpoint.socket.family.startswith("udp"):
+        mechanism = "it waits for datagrams from anybody"
+    return _wait(thread, "idle", {"listening": address, "mechanism": mechanism}, place=mechanism)
+
+
+def _connects(scene: Scene, thread: Thread, endpoint: Endpoint) -> Wait:
+    evidence = {**socket_evidence(endpoint), **_timeout(scene, thread), "tls": False}
+    category = "socket_connect"
+    if endpoint.kind == "unix":
+        category, evidence = "unix_recv", {"peer_pid": endpoint.peers[0] if endpoint.peers else None}
+    return _wait(thread, category, evidence, needs=tuple((one, None) for one in endpoint.peers), needs_all=False)
+
+
+def _child(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait | None:
+    """subprocess.communicate: the child behind the pipes, and processes that hold them without their parent."""
+    if not any(one.short_function in COMMUNICATING and one.file.endswith("/subprocess.py") for one in thread.frames[:8]):
+        return None
+    processes = scene.snapshot.processes
+    peers = [pid for one in endpoints for pid in one.peers]
+    children = [pid for pid in peers if pid in processes and processes[pid].process.parent_pid == thread.pid]
+    unique = list(dict.fromkeys(children or peers))
+    evidence: Evidence = {"child": unique[0] if unique else None, **_timeout(scene, thread)}
+    return _wait(thread, "child_wait", evidence, needs=tuple((one, None) for one in unique), needs_all=False)
+
+
+def _judge(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait:
+    first = next((one for one in endpoints if one.kind in ("tcp", "udp", "unix", "pipe")), endpoints[0])
+    peers = list(dict.fromkeys(pid for one in endpoints for pid in one.peers))
+    needs: tuple[Target, ...] = tuple((one, None) for one in peers)
+    database = _database(scene, thread, first)
+    if database is not None:
+        return database
+    timeout = _timeout(scene, thread)
+    if first.kind in ("tcp", "udp"):
+        category = "socket_connect" if first.socket and first.socket.state == CONNECTING else "socket_recv"
+        evidence = {**socket_evidence(first), **timeout, "tls": _is_tls(thread)}
+        if not first.is_read and first.socket is not None:
+            evidence["unacknowledged_bytes"] = first.socket.tx_queue_bytes
+        place = _server_place(scene, thread, first)
+        return _wait(thread, category, evidence, needs=needs, needs_all=False, place=place)
+    evidence = {"peer_pid": peers[0] if peers else None, **timeout}
+    if first.kind in ("pipe", "unix"):
+        category = "unix_recv" if first.kind == "unix" else "pipe_read" if first.is_read else "pipe_write"
+        nobody = not peers and not _has_more_threads(scene, thread) and first.has_own_end
+        if nobody:
+            evidence |= {"peer_pid": thread.pid, "nobody_left": True}
+            needs = ((thread.pid, thread.tid),)
+        place = (find_place(thread.frames) if first.is_read else "") or _worker_place(scene, thread, first)
+        return _wait(thread, category, evidence, needs=needs, needs_all=False, place=place, nobody=nobody)
+    return _other(thread, first, timeout)
+
+
+def _other(thread: Thread, endpoint: Endpoint, timeout: Evidence) -> Wait:
+    """A terminal, an eventfd, a device: nothing inside the machine is known to end it."""
+    link = endpoint.descriptor.link if endpoint.descriptor else f"descriptor {endpoint.number}"
+    mechanism = {
+        "terminal": "it waits for somebody to type",
+        "event": f"it waits for {link}",
+        "pidfd": "it waits for a process to end",
+    }.get(endpoint.kind, "")
+    evidence: Evidence = {"waits_for": link, **timeout}
+    if mechanism:
+        return _wait(thread, "idle", {**evidence, "mechanism": mechanism}, place=mechanism)
+    return _wait(thread, "unknown", evidence, is_sure=False)
+
+
+def _worker_place(scene: Scene, thread: Thread, endpoint: Endpoint) -> str:
+    """Whether a read of a pipe or socket between processes is a worker's wait for its next piece of work."""
+    if not endpoint.is_read or not endpoint.peers or not takes_work_in_loop(scene, thread):
+        return ""
+    return "a worker with nothing to do: its loop takes the next piece of work from a pipe or socket"
+
+
+def _server_place(scene: Scene, thread: Thread, endpoint: Endpoint) -> str:
+    """Whether a thread serves a client that is quiet: an accepted connection, while another thread listens."""
+    socket = endpoint.socket
+    if socket is None or not endpoint.is_read or thread.is_main:
+        return ""
+    listeners = [
+        one.number_id
+        for one in (thread.process.descriptors or {}).values()
+        if (other := scene.socket(one)) is not None
+        and other.state == "LISTEN"
+        and other.local_port_id == socket.local_port_id
+    ]
+    others = [one for one in scene.by_process[thread.pid] if one is not thread]
+    accepting = any(
+        one.call_name in ACCEPTS and one.arguments[0] in listeners
+        or any(each.is_listening for each in waited_endpoints(scene, one) or ())
+        for one in others
+    )
+    return "it serves a client that is quiet, while another thread listens" if listeners and accepting else ""
+
+
+def _database(scene: Scene, thread: Thread, endpoint: Endpoint) -> Wait | None:
+    """A socket to a database server, told by the port, the path, the library or the driver on the stack."""
+    socket = endpoint.socket
+    if socket is None:
+        return None
+    libraries = {one.name.rpartition("/")[2] for one in thread.process.mappings or () if one.inode}
+    path = _unix_path(scene, endpoint)
+    found = find_database(
+        [one.file for one in thread.frames[:12]], libraries, socket.remote_port_id, path, is_sql(scene, thread)
+    )
+    if found is None:
+        return None
+    evidence: Evidence = {"db": found, **socket_evidence(endpoint), **_timeout(scene, thread), "tls": _is_tls(thread)}
+    if path:
+        evidence["path"] = path
+    evidence["local_port"] = socket.local_port_id
+    return _wait(thread, "db_wait", evidence, needs=(), needs_all=False)
+
+
+def _unix_path(scene: Scene, endpoint: Endpoint) -> str:
+    socket = endpoint.socket
+    if socket is None or socket.family != "unix":
+        return ""
+    other = scene.snapshot.sockets.get(socket.peer_inode or 0)
+    return (other.local if other else "") or socket.local
+
+
+def _timeout(scene: Scene, thread: Thread) -> Evidence:
+    timeout = timeout_of(scene, thread)
+    return {"timeout_s": None if timeout is None or timeout == math.inf else round(timeout, 3)}
+
+
+def _is_tls(thread: Thread) -> bool:
+    files = ("/ssl.py", "/OpenSSL/SSL.py", "/urllib3/contrib/pyopenssl.py")
+    names = ("do_handshake", "wrap_socket")
+    return any(one.file.endswith(files) or one.short_function in names for one in thread.frames[:6])
+
+
+def _has_more_threads(scene: Scene, thread: Thread) -> bool:
+    return len(scene.python_threads(thread.pid)) > 1
+
+
+def _maps(thread: Thread, word: str) -> bool:
+    return any(one.inode and word in one.name.rpartition("/")[2] for one in thread.process.mappings or ())
+
+
+def _wait(
+    thread: Thread,
+    category: str,
+    evidence: Evidence,
+    *,
+    needs: tuple[Target, ...] = (),
+    needs_all: bool = True,
+    place: str = "",
+    is_sure: bool = True,
+    nobody: bool = False,
+) -> Wait:
+    return Wait(
+        pid=thread.pid,
+        tid=thread.tid,
+        category=category,
+        evidence=evidence,
+        needs=needs,
+        needs_all=needs_all,
+        place=place,
+        is_sure=is_sure,
+        nobody=nobody,
+    )
