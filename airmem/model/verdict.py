@@ -1,12 +1,10 @@
-"""What a thread waits for, and what is concluded from it: the nouns of `airmem hang-dump`.
-
-Nobody compares or prints these values, and a generated __eq__ and __repr__ cost start-up time.
-"""
+"""What a thread waits for, and what is concluded from it: the nouns of `airmem hang-dump`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     from airmem.model.finding import Finding
@@ -24,7 +22,7 @@ Target: TypeAlias = "tuple[int, int | None]"
 """What a thread waits for: a thread (pid, tid), or a whole process (pid, None)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Wait:
     """Why one thread stands, or that it runs.
 
@@ -48,7 +46,7 @@ class Wait:
     since_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ThreadVerdict:
     """What is said of one thread. `name` is raw and hostile; `frames` are innermost first.
 
@@ -65,7 +63,7 @@ class ThreadVerdict:
     frames: tuple[Frame, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ProcessVerdict:
     """What is said of one process: `state` is hung, waiting, idle, busy, stopped, zombie, exited or unreadable."""
 
@@ -80,7 +78,7 @@ class ProcessVerdict:
     threads: tuple[ThreadVerdict, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Link:
     """One step of a chain: a thread and what it waits in."""
 
@@ -90,7 +88,7 @@ class Link:
     function: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Chain:
     """An end that other threads wait for, or a knot of threads that wait for each other.
 
@@ -105,7 +103,7 @@ class Chain:
     links: tuple[Waiter, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class RootCause:
     """What everything else waits for, in words: `chain` leads from one that waits to it."""
 
@@ -117,7 +115,7 @@ class RootCause:
     chain: tuple[Link, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class KnownPattern:
     """A hang that others had before: `code` names the rule, `link` leads to the story."""
 
@@ -127,7 +125,7 @@ class KnownPattern:
     link: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ProfileRow:
     """One function over all processes that were looked at: own and total seconds, and their share of all."""
 
@@ -139,7 +137,7 @@ class ProfileRow:
     total_ratio: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class HangReport:
     """The answer to "why does it stand still?". `profile` is None unless it was asked for."""
 

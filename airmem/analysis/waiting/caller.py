@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airmem.analysis.waiting.scene import is_library
+from airmem.analysis.waiting.scene import is_library, is_standard
 
 if TYPE_CHECKING:
     from airmem.analysis.waiting.scene import Scene, Thread
@@ -15,6 +15,13 @@ ENDLESS_CALLS = frozenset(
     {"get", "recv", "recv_bytes", "read", "readline", "accept", "wait", "poll", "receive", "select", "get_nowait"}
 )
 """Calls by which the loop of a worker takes its next piece of work."""
+
+CARRIERS = (
+    "/urllib3/", "/requests/", "/httpx/", "/httpcore/", "/aiohttp/", "/anyio/", "/kubernetes/client/rest.py",
+    "/kubernetes/client/api_client.py", "/botocore/httpsession.py", "/botocore/awsrequest.py", "/sqlalchemy/engine/",
+    "/sqlalchemy/pool/", "/psycopg2/", "/psycopg/", "/pymysql/", "/redis/connection.py", "/amqp/", "/billiard/", "/kombu/",
+)  # fmt: skip
+"""Packages that carry other packages' requests."""
 
 
 def caller_frame(thread: Thread) -> tuple[int, Frame] | None:
@@ -33,6 +40,21 @@ def caller_evidence(scene: Scene, thread: Thread) -> Evidence:
     position, frame = found
     call = scene.syntax(thread.pid, frame).call_text(frame.line, inner_name(thread, position))
     return {"caller": frame.short_function, "call": call}
+
+
+def asker_name(thread: Thread) -> str:
+    """Return whose call it is that waits, to be named in a sentence.
+
+    The innermost function outside all libraries; in a thread of libraries only the innermost one that is not just
+    passing bytes on: `create_namespaced_pod` rather than urllib3's `urlopen`.
+    """
+    found = caller_frame(thread)
+    if found is not None:
+        return found[1].short_function
+    for frame in thread.frames:
+        if not is_standard(frame) and not any(part in frame.file for part in CARRIERS):
+            return frame.short_function
+    return thread.frames[-1].short_function if thread.frames else ""
 
 
 def inner_name(thread: Thread, position: int) -> str:

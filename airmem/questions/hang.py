@@ -1,0 +1,86 @@
+"""Why does it stand still?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airmem.analysis.waiting.answer import attribute_waits
+from airmem.analysis.waiting.listening import SnapshotListeners
+from airmem.collect import clock
+from airmem.collect.hang_source import LiveHang
+from airmem.collect.stacks import collect_hang
+from airmem.model.report import Head
+from airmem.model.verdict import HangReport
+from airmem.rules.hang import STUCK_AFTER_SECONDS, check_hang, find_root_causes, judge_process, judge_states
+from airmem.rules.known_hangs import check_known
+from airmem.services.detect import detect_roles
+
+if TYPE_CHECKING:
+    from airmem.analysis.waiting.answer import Waits
+    from airmem.collect.hang_source import HangSource
+    from airmem.collect.looking_plan import LookingPlan
+    from airmem.model.gap import Gap
+    from airmem.model.service import ServiceRole
+    from airmem.model.verdict import ProcessVerdict
+
+__all__ = ["answer_hang"]
+
+
+def answer_hang(
+    root_pids: tuple[int, ...],
+    plan: LookingPlan,
+    *,
+    stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+    source: HangSource | None = None,
+) -> HangReport:
+    """Return why each process of one or several trees stands, or that it works.
+
+    `source` is the running system by default, or a record of an earlier answer. A wait that has lasted for more than
+    `stuck_after_seconds` is called hung. Errors: ProcessGone when none of the processes is there.
+    """
+    began = clock.monotonic_seconds()
+    reading = source or LiveHang(None)
+    snapshot = collect_hang(reading, root_pids, plan)
+    waits = attribute_waits(snapshot, reading.memory, reading.sources)
+    roles = detect_roles([one.process for one in snapshot.processes.values()], SnapshotListeners(snapshot))
+    processes = _processes(waits, roles, stuck_after_seconds)
+    root_causes = find_root_causes(waits, roles)
+    return HangReport(
+        head=Head(
+            command="hang-dump",
+            taken_at_seconds=snapshot.taken_at_seconds,
+            took_seconds=clock.monotonic_seconds() - began,
+            host=snapshot.host,
+        ),
+        window_seconds=round(snapshot.window_seconds, 3),
+        stuck_after_seconds=stuck_after_seconds,
+        processes=processes,
+        root_causes=root_causes,
+        patterns=check_known(waits, roles),
+        gaps=_advise(reading, snapshot.gaps, root_pids),
+        findings=check_hang(processes, root_causes),
+    )
+
+
+def _processes(
+    waits: Waits, roles: dict[int, ServiceRole], stuck_after_seconds: float
+) -> tuple[ProcessVerdict, ...]:
+    snapshot = waits.scene.snapshot
+    states = judge_states(waits, stuck_after_seconds)
+    last = waits.scene.looks[-1].processes if waits.scene.looks else {}
+    found = []
+    for pid, one in snapshot.processes.items():
+        seen = last.get(pid)
+        paused_seconds = sum(dump.paused_seconds for dump in snapshot.stacks.get(pid, ()))
+        state = seen.state if seen and seen.start_ticks == one.process.start_ticks else ""
+        found.append(judge_process(one, waits, states, roles.get(pid), state, round(paused_seconds, 6)))
+    return tuple(found)
+
+
+def _advise(source: HangSource, gaps: tuple[Gap, ...], root_pids: tuple[int, ...]) -> tuple[Gap, ...]:
+    if not gaps:
+        return ()
+    from airmem.questions.advice import advise_here  # noqa: PLC0415  # most answers have none
+
+    target = f" {root_pids[0]}" if len(root_pids) == 1 else ""
+    return advise_here(source.layer("facts"), gaps, f"airmem hang-dump{target}", root_pids[0] if root_pids else None)
