@@ -6,7 +6,10 @@ Lines are those of code objects. A file that cannot be read or parsed answers no
 from __future__ import annotations
 
 import ast
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeGuard
 
 Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef | ast.Module"
 MOST_BYTES = 4 << 20
@@ -38,7 +41,11 @@ class Syntax:
 
     def calls(self, line: int) -> set[str]:
         """Return the names of all functions that are called at a line: `get` for `q.get(1)`."""
-        return {_last_name(node.func) for node in self._calls_at(line)}
+        found = {_last_name(node.func) for node in self._calls_at(line)}
+        for node in self._calls_at(line):
+            if _last_name(node.func) == "iter" and len(node.args) == 2:  # iter(queue.get, None) calls it again and again
+                found.add(_last_name(node.args[0]))
+        return found
 
     def wanted_lock(self, line: int) -> str | None:
         """Return the lock that a line takes: X of `with X:` or of `X.acquire()`, None if it takes none."""
@@ -66,12 +73,10 @@ class Syntax:
         return held | self._acquired(line)
 
     def in_endless_loop(self, line: int) -> bool:
-        """Whether the line stands in a `while` loop of its own function: a worker that takes one thing after another."""
+        """Whether the line stands in an endless loop of its own function: a worker that takes one thing after another."""
         function = self.function_at(line)
-        return any(
-            isinstance(node, ast.While) and node.lineno <= line <= (node.end_lineno or 0)
-            for node in (ast.walk(function) if function is not self._tree else self._nodes)
-        )
+        nodes = ast.walk(function) if function is not self._tree else self._nodes
+        return any(_is_endless(node) and node.lineno <= line <= (node.end_lineno or 0) for node in nodes)
 
     def acquirers(self, lock: str) -> set[str]:
         """Return the functions that take a lock and give it to their caller still taken: `acquire` or `with: yield`."""
@@ -139,6 +144,12 @@ def _own_nodes(function: Function) -> list[ast.AST]:
         found.append(node)
         todo.extend(ast.iter_child_nodes(node))
     return found
+
+
+def _is_endless(node: ast.AST) -> TypeGuard[ast.While | ast.For]:
+    """Whether this is `while` or `for ... in iter(call, sentinel)`."""
+    is_iter = isinstance(node, ast.For) and isinstance(node.iter, ast.Call) and _last_name(node.iter.func) == "iter"
+    return isinstance(node, ast.While) or is_iter
 
 
 def _expression(item: ast.withitem) -> ast.expr:

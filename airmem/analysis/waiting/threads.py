@@ -146,7 +146,7 @@ def _is_c_queue(scene: Scene, thread: Thread) -> bool:
     if not thread.frames or wanted_lock(scene, thread) is not None:
         return False
     frame = thread.frames[0]
-    if find_place(thread.frames) and is_pool_worker(thread):
+    if find_place(thread.frames):
         return True
     return "get" in scene.syntax(thread.pid, frame).calls(frame.line)
 
