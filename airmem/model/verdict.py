@@ -69,7 +69,6 @@ class ProcessVerdict:
 
     pid: int
     parent_pid: int
-    depth: int
     role: str
     component: str | None
     title: str

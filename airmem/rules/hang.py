@@ -111,8 +111,7 @@ def judge_process(
     return ProcessVerdict(
         pid=process.pid,
         parent_pid=process.parent_pid,
-        depth=one.depth,
-        role=role.role if role else "root" if not one.depth else "process",
+        role=role.role if role else "process",
         component=role.component if role else None,
         title=process.title,
         state=state,
@@ -164,13 +163,13 @@ def _root_cause(chain: Chain, waits: Waits, roles: dict[int, ServiceRole]) -> Ro
         pids = sorted({pid for pid, _ in chain.knot})
         where = f"process {pids[0]}" if len(pids) == 1 else f"processes {join_words([str(pid) for pid in pids])}"
         what = f"{len(chain.knot)} threads of {where} wait for each other and nothing can end it"
-        summary = f"{what}: {who} {describe_wait(wait, thread)}"
+        summary = f"{what}: {who} {describe_wait(wait.category, wait.evidence, thread.frames)}"
         summary += f"; {count} processes wait for it in all" if count > len(pids) else ""
     elif others:
         waiting = f"{others} process{'es' if others > 1 else ''} wait{'' if others > 1 else 's'}"
-        summary = f"{waiting}; {'all ' if others > 1 else ''}because {who} {describe_wait(wait, thread)}"
+        summary = f"{waiting}; {'all ' if others > 1 else ''}because {who} {describe_wait(wait.category, wait.evidence, thread.frames)}"
     else:
-        summary = f"{who} {describe_wait(wait, thread)}"
+        summary = f"{who} {describe_wait(wait.category, wait.evidence, thread.frames)}"
         threads = len(chain.links) - 1
         summary += "; other threads of it wait for that" if threads > 0 else ""
     return RootCause(

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from airmem.analysis.waiting.scene import Thread
     from airmem.model.process import Process
     from airmem.model.service import ServiceRole
-    from airmem.model.verdict import Evidence, Wait
+    from airmem.model.stack import Frame
+    from airmem.model.verdict import Evidence
 
 
 def describe_who(process: Process, role: ServiceRole | None, thread: Thread) -> str:
@@ -22,11 +23,11 @@ def describe_who(process: Process, role: ServiceRole | None, thread: Thread) -> 
     return who if thread.is_main else f"thread {thread.label} of {who}"
 
 
-def describe_wait(wait: Wait, thread: Thread) -> str:
+def describe_wait(category: str, evidence: Evidence, frames: tuple[Frame, ...]) -> str:
     """Return what a thread does, as a phrase with a verb; without the asker where nobody is known."""
-    phrase = PHRASES[wait.category](wait.evidence) if wait.category in PHRASES else f"is in {wait.category}"
-    asker = asker_name(thread)
-    is_quiet = wait.category in ("idle", "stopped", "traced", "frozen", "zombie", "exited", "unreadable", "unknown")
+    phrase = PHRASES[category](evidence) if category in PHRASES else f"is in {category}"
+    asker = asker_name(frames)
+    is_quiet = category in ("idle", "stopped", "traced", "frozen", "zombie", "exited", "unreadable", "unknown")
     return f"{phrase}, called from {asker}" if asker and not is_quiet else phrase
 
 

@@ -113,7 +113,7 @@ def check_no_timeout(waits: Waits, roles: dict[int, ServiceRole]) -> list[KnownP
         return [
             KnownPattern(
                 code="R5",
-                summary=f"No timeout on the {who}: {asker_name(thread)} waits for {wait.evidence.get('remote')}",
+                summary=f"No timeout on the {who}: {asker_name(thread.frames)} waits for {wait.evidence.get('remote')}",
                 remedy=f"Give the client a timeout ({give}) and let TCP keepalive find dead connections",
                 link=f"{AIRFLOW}/12644",
             )

@@ -42,19 +42,19 @@ def caller_evidence(scene: Scene, thread: Thread) -> Evidence:
     return {"caller": frame.short_function, "call": call}
 
 
-def asker_name(thread: Thread) -> str:
+def asker_name(frames: tuple[Frame, ...]) -> str:
     """Return whose call it is that waits, to be named in a sentence.
 
     The innermost function outside all libraries; in a thread of libraries only the innermost one that is not just
     passing bytes on: `create_namespaced_pod` rather than urllib3's `urlopen`.
     """
-    found = caller_frame(thread)
-    if found is not None:
-        return found[1].short_function
-    for frame in thread.frames:
+    for frame in frames:
+        if not is_library(frame):
+            return frame.short_function
+    for frame in frames:
         if not is_standard(frame) and not any(part in frame.file for part in CARRIERS):
             return frame.short_function
-    return thread.frames[-1].short_function if thread.frames else ""
+    return frames[-1].short_function if frames else ""
 
 
 def inner_name(thread: Thread, position: int) -> str:
