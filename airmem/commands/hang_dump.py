@@ -48,9 +48,8 @@ def command(targets: tuple[str, ...], **options: Any) -> int:
     service that is found is looked at. Several looks at /proc, then py-spy without stopping anything.
     """
     check_output(options["output"], options["force"])
-    from airmem.collect.looking_plan import LookingPlan
-    from airmem.questions.hang import answer_hang  # noqa: PLC0415
-    from airmem.questions.targets import resolve_target
+    from airmem.questions.hang import LookingPlan, answer_hang  # noqa: PLC0415  # --help needs none of it
+    from airmem.questions.targets import resolve_target  # noqa: PLC0415
 
     plan = LookingPlan(
         look_count=options["looks"],

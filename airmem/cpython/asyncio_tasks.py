@@ -1,8 +1,9 @@
 """The tasks of an asyncio event loop in a running interpreter, found without running anything in it.
 
 A task and a future written in C begin with the loop that they belong to (Modules/_asynciomodule.c, FutureObj_HEAD), so
-that whoever points at the loop from its third word, and has a type called `..Task`, is one. What a task holds is told by the types
-of what it points at: its coroutine, its name (a text; from 3.12 on a number until somebody asks), what it waits for.
+that whoever points at the loop from its third word, and has a type called `..Task`, is one. What a task holds is told
+by the types of what it points at: its coroutine, its name (from 3.12 on a number until somebody asks), what it waits
+for.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def _read_task(objects: Objects, address: int) -> AsyncTask | None:
     if not coroutine:
         return None
     names = [objects.text(word) for word, kind in kinds if kind == "str"]
-    waits = [(word, kind) for word, kind in kinds if kind.rpartition(".")[2].endswith(("Future", "Task")) and word != address]
+    waits = [
+        (word, kind) for word, kind in kinds if kind.rpartition(".")[2].endswith(("Future", "Task")) and word != address
+    ]
     return AsyncTask(
         address=address,
         name=names[-1] if names else "",

@@ -1,8 +1,8 @@
 """Thread locks and multiprocessing's semaphores in a running interpreter: which object is it, and who holds it.
 
-Up to Python 3.13 a lock is a pointer to a semaphore of the C library, which is what its waiters sleep on: whoever points
-at the address of the futex is the lock (Modules/_threadmodule.c, Python/thread_pthread.h). A `with` block keeps the
-lock's bound `__exit__` on the interpreter's stack until it ends, in a chunk that the thread's state points at
+Up to Python 3.13 a lock is a pointer to a semaphore of the C library, which is what its waiters sleep on: whoever
+points at the address of the futex is the lock (Modules/_threadmodule.c, Python/thread_pthread.h). A `with` block keeps
+the lock's bound `__exit__` on the interpreter's stack until it ends, in a chunk that the thread's state points at
 (Include/internal/pycore_pystate.h). From 3.14 on locks are one byte and none of this holds: nothing is found.
 """
 
@@ -44,7 +44,8 @@ class LockObject:
 class SemaphoreObject:
     """One process's view of a multiprocessing semaphore: how often this process holds it, and which thread took it.
 
-    `kind` 0 is a recursive lock, 1 a semaphore; a lock is a semaphore of at most 1 (Modules/_multiprocessing/semaphore.c).
+    `kind` 0 is a recursive lock, 1 a semaphore; a lock is a semaphore of at most 1
+    (Modules/_multiprocessing/semaphore.c).
     """
 
     address: int

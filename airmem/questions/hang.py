@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from airmem.analysis.waiting.answer import attribute_waits
 from airmem.analysis.waiting.listening import SnapshotListeners
 from airmem.collect import clock
-from airmem.collect.hang_source import LiveHang
-from airmem.collect.stacks import collect_hang
+from airmem.collect.looking_plan import LookingPlan
 from airmem.model.report import Head
 from airmem.model.verdict import HangReport
 from airmem.rules.hang import STUCK_AFTER_SECONDS, check_hang, find_root_causes, judge_process, judge_states
@@ -18,12 +17,11 @@ from airmem.services.detect import detect_roles
 if TYPE_CHECKING:
     from airmem.analysis.waiting.answer import Waits
     from airmem.collect.hang_source import HangSource
-    from airmem.collect.looking_plan import LookingPlan
     from airmem.model.gap import Gap
     from airmem.model.service import ServiceRole
     from airmem.model.verdict import ProcessVerdict
 
-__all__ = ["answer_hang"]
+__all__ = ["LookingPlan", "answer_hang"]
 
 
 def answer_hang(
@@ -38,6 +36,9 @@ def answer_hang(
     `source` is the running system by default, or a record of an earlier answer. A wait that has lasted for more than
     `stuck_after_seconds` is called hung. Errors: ProcessGone when none of the processes is there.
     """
+    from airmem.collect.hang_source import LiveHang  # noqa: PLC0415  # brings subprocess
+    from airmem.collect.stacks import collect_hang  # noqa: PLC0415
+
     began = clock.monotonic_seconds()
     reading = source or LiveHang(None)
     snapshot = collect_hang(reading, root_pids, plan)
@@ -62,9 +63,7 @@ def answer_hang(
     )
 
 
-def _processes(
-    waits: Waits, roles: dict[int, ServiceRole], stuck_after_seconds: float
-) -> tuple[ProcessVerdict, ...]:
+def _processes(waits: Waits, roles: dict[int, ServiceRole], stuck_after_seconds: float) -> tuple[ProcessVerdict, ...]:
     snapshot = waits.scene.snapshot
     states = judge_states(waits, stuck_after_seconds)
     last = waits.scene.looks[-1].processes if waits.scene.looks else {}
@@ -73,7 +72,9 @@ def _processes(
         seen = last.get(pid)
         paused_seconds = sum(dump.paused_seconds for dump in snapshot.stacks.get(pid, ()))
         state = seen.state if seen and seen.start_ticks == one.process.start_ticks else ""
-        found.append(judge_process(one, waits, states, roles.get(pid), state, round(paused_seconds, 6)))
+        found.append(
+            judge_process(one, waits, states, role=roles.get(pid), last=state, paused_seconds=round(paused_seconds, 6))
+        )
     return tuple(found)
 
 

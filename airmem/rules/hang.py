@@ -46,7 +46,7 @@ def judge_states(waits: Waits, stuck_after_seconds: float) -> dict[Waiter, str]:
         for key, wait in waits.waits.items():
             if states[key] == "hung" or wait.category not in DEPENDENT:
                 continue
-            found = _of_targets(key, wait, states, waits)
+            found = _of_targets(wait, states, waits)
             if found != states[key]:
                 states[key], changed = found, True
     return states
@@ -63,9 +63,11 @@ def _own_state(key: Waiter, wait: Wait, waits: Waits, stuck_after_seconds: float
     return "hung" if is_long and wait.category in BY_TIME else "waiting"
 
 
-def _of_targets(key: Waiter, wait: Wait, states: dict[Waiter, str], waits: Waits) -> str:
+def _of_targets(wait: Wait, states: dict[Waiter, str], waits: Waits) -> str:
     targets = [target if target[1] is not None else (target[0], target[0]) for target in wait.needs]
-    found = [states.get((pid, tid or pid), "idle" if pid in waits.scene.snapshot.outsiders else "") for pid, tid in targets]
+    found = [
+        states.get((pid, tid or pid), "idle" if pid in waits.scene.snapshot.outsiders else "") for pid, tid in targets
+    ]
     known = [one for one in found if one]
     if not known:
         return "waiting"
@@ -97,7 +99,13 @@ def judge_thread(key: Waiter, waits: Waits, state: str) -> ThreadVerdict:
 
 
 def judge_process(
-    one: HangProcess, waits: Waits, states: dict[Waiter, str], role: ServiceRole | None, last: str, paused_seconds: float
+    one: HangProcess,
+    waits: Waits,
+    states: dict[Waiter, str],
+    *,
+    role: ServiceRole | None,
+    last: str,
+    paused_seconds: float,
 ) -> ProcessVerdict:
     """Return the verdict on one process; `last` is its state at the last look, empty if it was gone."""
     process = one.process
@@ -157,19 +165,20 @@ def find_root_causes(waits: Waits, roles: dict[int, ServiceRole]) -> tuple[RootC
 def _root_cause(chain: Chain, waits: Waits, roles: dict[int, ServiceRole]) -> RootCause:
     wait, thread = waits.waits[chain.end], waits.threads[chain.end]
     who = describe_who(thread.process.process, roles.get(chain.end[0]), thread)
+    phrase = describe_wait(wait.category, wait.evidence, thread.frames)
     count = len(chain.blocked)
     others = len([pid for pid in chain.blocked if pid != chain.end[0]])
     if chain.knot:
         pids = sorted({pid for pid, _ in chain.knot})
         where = f"process {pids[0]}" if len(pids) == 1 else f"processes {join_words([str(pid) for pid in pids])}"
         what = f"{len(chain.knot)} threads of {where} wait for each other and nothing can end it"
-        summary = f"{what}: {who} {describe_wait(wait.category, wait.evidence, thread.frames)}"
+        summary = f"{what}: {who} {phrase}"
         summary += f"; {count} processes wait for it in all" if count > len(pids) else ""
     elif others:
         waiting = f"{others} process{'es' if others > 1 else ''} wait{'' if others > 1 else 's'}"
-        summary = f"{waiting}; {'all ' if others > 1 else ''}because {who} {describe_wait(wait.category, wait.evidence, thread.frames)}"
+        summary = f"{waiting}; {'all ' if others > 1 else ''}because {who} {phrase}"
     else:
-        summary = f"{who} {describe_wait(wait.category, wait.evidence, thread.frames)}"
+        summary = f"{who} {phrase}"
         threads = len(chain.links) - 1
         summary += "; other threads of it wait for that" if threads > 0 else ""
     return RootCause(
@@ -209,7 +218,7 @@ def check_hung(processes: tuple[ProcessVerdict, ...], root_causes: tuple[RootCau
             pid=hung[0].pid,
             summary=f"{len(hung)} process{'es are' if len(hung) > 1 else ' is'} hung",
             evidence=f"{named}: {causes[0] if causes else 'see its threads'}",
-            remedy="Keep this answer before anything is restarted; end what the root cause names, not what waits for it",
+            remedy="Keep this answer before anything is restarted; end what the root cause names, not who waits",
         )
     ]
 
@@ -219,7 +228,7 @@ def check_standing(processes: tuple[ProcessVerdict, ...]) -> list[Finding]:
     standing = [one for one in processes if one.state == "stopped"]
     if not standing:
         return []
-    first = standing[0].threads[0]
+    first, count = standing[0].threads[0], len(standing)
     remedies = {
         "stopped": f"Let it go on with: kill -CONT {standing[0].pid}",
         "traced": f"End or detach the tracer {first.evidence.get('tracer') or ''}".rstrip(),
@@ -230,7 +239,7 @@ def check_standing(processes: tuple[ProcessVerdict, ...]) -> list[Finding]:
             code="AM502",
             severity="critical",
             pid=standing[0].pid,
-            summary=f"{len(standing)} process{'es are' if len(standing) > 1 else ' is'} held by {HELD_BY[first.category]}",
+            summary=f"{count} process{'es are' if count > 1 else ' is'} held by {HELD_BY[first.category]}",
             evidence=join_words([str(one.pid) for one in standing[:6]]),
             remedy=remedies[first.category],
         )

@@ -1,4 +1,4 @@
-"""What a thread waits for, as a phrase: "waits in recv on 10.0.0.1:443, no timeout, called from create_namespaced_pod"."""
+"""What a thread waits for, as a phrase: "waits in recv on 10.0.0.1:443, no timeout, called from list_pods"."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ def _cycle(evidence: Evidence) -> str:
 
 def _self_deadlock(evidence: Evidence) -> str:
     collector = ", from a finalizer" if evidence.get("gc") else ""
-    return f"takes the lock {_text(evidence, 'lock')} that it holds itself since {_text(evidence, 'holder_frame')}{collector}"
+    lock, frame = _text(evidence, "lock"), _text(evidence, "holder_frame")
+    return f"takes the lock {lock} that it holds itself since {frame}{collector}"
 
 
 def _fork_lock(evidence: Evidence) -> str:
@@ -96,7 +97,8 @@ def _fork_lock(evidence: Evidence) -> str:
 
 
 def _starved(evidence: Evidence) -> str:
-    return f"has an event loop that nothing can wake; task {_text(evidence, 'task')} waits in {_text(evidence, 'coroutine')}"
+    task, coroutine = _text(evidence, "task"), _text(evidence, "coroutine")
+    return f"has an event loop that nothing can wake; task {task} waits in {coroutine}"
 
 
 def _blocked(evidence: Evidence) -> str:
@@ -127,10 +129,16 @@ PHRASES: dict[str, Callable[[Evidence], str]] = {
     "fork_lock": _fork_lock,
     "import_lock": lambda one: f"waits to import {_text(one, 'module')}, {_holder(one)}",
     "mp_lock_wait": lambda one: f"waits for the lock {_text(one, 'semlock')} between processes, {_holder(one)}",
-    "mp_lock_orphaned": lambda one: f"waits for the lock {_text(one, 'semlock')} between processes, whose holder is dead",
+    "mp_lock_orphaned": lambda one: (
+        f"waits for the lock {_text(one, 'semlock')} between processes, whose holder is dead"
+    ),
     "ipc_cycle": _cycle,
-    "queue_wait": lambda one: "waits for a queue" + (", and nobody is left to fill it" if one.get("nobody_left") else ""),
-    "cond_wait": lambda one: "waits for a condition" + (", and nobody is left to notify" if one.get("nobody_left") else ""),
+    "queue_wait": lambda one: (
+        "waits for a queue" + (", and nobody is left to fill it" if one.get("nobody_left") else "")
+    ),
+    "cond_wait": lambda one: (
+        "waits for a condition" + (", and nobody is left to notify" if one.get("nobody_left") else "")
+    ),
     "event_wait": lambda _: "waits for an event",
     "future_wait": lambda _: "waits for a future",
     "pool_exhausted": lambda _: "waits in a pool's worker for work queued behind it: every worker does",

@@ -40,7 +40,7 @@ def check_two_pipes(waits: Waits, roles: dict[int, ServiceRole]) -> list[KnownPa
     return [
         KnownPattern(
             code="R1",
-            summary=f"LocalExecutor's two-pipe deadlock: scheduler {both[0][0]} puts work while its workers put results",
+            summary=f"LocalExecutor's two-pipe deadlock: scheduler {both[0][0]} puts work, its workers put results",
             remedy="End the scheduler with SIGKILL, its workers too, and start it again; run fewer tasks at once",
             link=f"{AIRFLOW}/70526",
         )
@@ -146,7 +146,9 @@ def check_lingering(waits: Waits, roles: dict[int, ServiceRole]) -> list[KnownPa
     for key, thread in waits.threads.items():
         if not any("supervisor.py" in frame.file and "airflow" in frame.file for frame in thread.frames):
             continue
-        if not any(frame.short_function in ("wait", "_monitor_subprocess", "_service_subprocess") for frame in thread.frames):
+        if not any(
+            frame.short_function in ("wait", "_monitor_subprocess", "_service_subprocess") for frame in thread.frames
+        ):
             continue
         children = [one.process for one in processes.values() if one.process.parent_pid == key[0]]
         role = roles.get(key[0])
@@ -175,7 +177,7 @@ def check_slow_parser(waits: Waits, roles: dict[int, ServiceRole]) -> list[Known
             return [
                 KnownPattern(
                     code="R8",
-                    summary=f"Parser {pid} has run for {age_seconds:.0f} s; after {PARSE_LIMIT_SECONDS:.0f} s it is killed",
+                    summary=f"Parser {pid} runs for {age_seconds:.0f} s; at {PARSE_LIMIT_SECONDS:.0f} s it is killed",
                     remedy="See in its verdict which line of the DAG file waits; move it out of the top level",
                     link=f"{AIRFLOW}/56959",
                 )
@@ -195,7 +197,7 @@ def check_orphaned_queue(waits: Waits, roles: dict[int, ServiceRole]) -> list[Kn
     return [
         KnownPattern(
             code="R9",
-            summary=f"An idle worker was killed while it held the queue's read lock: {len(found)} workers wait for ever",
+            summary=f"An idle worker was killed with the queue's read lock in its hands: {len(found)} workers starve",
             remedy="Restart the scheduler: health checks stay green, and no task starts until then",
             link="https://docs.python.org/3/library/multiprocessing.html#multiprocessing.Process.terminate",
         )

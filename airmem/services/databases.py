@@ -13,7 +13,8 @@ SOCKET_PATHS = {".s.PGSQL.": "postgres", "mysqld": "mysql", "mysql.sock": "mysql
 DRIVERS = {
     "/psycopg/": "postgres", "/psycopg2/": "postgres", "/psycopg_c/": "postgres", "/psycopg_binary/": "postgres",
     "/asyncpg/": "postgres", "/pg8000/": "postgres", "/pymysql/": "mysql", "/MySQLdb/": "mysql",
-    "/mysql/connector/": "mysql", "/aiomysql/": "mysql", "/mariadb/": "mysql", "/pymssql/": "mssql", "/oracledb/": "oracle",
+    "/mysql/connector/": "mysql", "/aiomysql/": "mysql", "/mariadb/": "mysql", "/pymssql/": "mssql",
+    "/oracledb/": "oracle",
 }  # fmt: skip
 """A part of the path of a driver's frames -> the database."""
 
@@ -24,9 +25,14 @@ LIBRARIES = {
 """The beginning of a client library's file name -> the database."""
 
 
-def find_database(
-    files: list[str], libraries: set[str], port: int | None, path: str, is_sql: bool
-) -> str | None:
+POSTGRES_QUERY = (
+    "select a.pid, a.wait_event_type, a.wait_event, a.query, b.pid as blocker_pid, b.state as blocker_state, "
+    "b.xact_start as blocker_since, b.query as blocker_query from pg_stat_activity a "
+    "left join pg_stat_activity b on b.pid = any(pg_blocking_pids(a.pid)) where a."
+)
+
+
+def find_database(files: list[str], libraries: set[str], port: int | None, path: str, is_sql: bool) -> str | None:
     """Return which database a socket leads to, None if it is no database's.
 
     `files` are those of the innermost frames, `libraries` the names of mapped files; `path` of a unix socket;
@@ -48,12 +54,7 @@ def find_database(
 def blocker_query(database: str, local_port: int | None) -> str:
     """Return the statement that shows who blocks a client, by the port that the client has; empty if none is known."""
     if database == "postgres":
-        who = f"client_port = {local_port}" if local_port else "wait_event_type = 'Lock'"
-        return (
-            "select a.pid, a.wait_event_type, a.wait_event, a.query, b.pid as blocker_pid, b.state as blocker_state, "
-            "b.xact_start as blocker_since, b.query as blocker_query from pg_stat_activity a left join pg_stat_activity b "
-            f"on b.pid = any(pg_blocking_pids(a.pid)) where a.{who};"
-        )
+        return POSTGRES_QUERY + (f"client_port = {local_port};" if local_port else "wait_event_type = 'Lock';")
     if database == "mysql":
         return "select * from sys.innodb_lock_waits; show processlist;"
     return ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.graph import Graph
 from airmem.analysis.waiting.judge import judge_thread
-from airmem.analysis.waiting.processor import BUSY_RATIO
+from airmem.analysis.waiting.processor import is_busy
 from airmem.analysis.waiting.scene import Scene, Thread
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _is_told_of(scene: Scene, thread: Thread) -> bool:
     has_stacks = bool(scene.python_threads(thread.pid))
     if thread.stack is not None or (not has_stacks and (thread.is_main or thread.process.has_python)):
         return True
-    return has_stacks and (thread.cpu_ratio > BUSY_RATIO or all(task.state == "D" for task in thread.tasks))
+    return has_stacks and (is_busy(thread) or all(task.state == "D" for task in thread.tasks))
 
 
 def _without_outsiders(wait: Wait, waits: dict[Waiter, Wait]) -> Wait:

@@ -19,7 +19,8 @@ ENDLESS_CALLS = frozenset(
 CARRIERS = (
     "/urllib3/", "/requests/", "/httpx/", "/httpcore/", "/aiohttp/", "/anyio/", "/kubernetes/client/rest.py",
     "/kubernetes/client/api_client.py", "/botocore/httpsession.py", "/botocore/awsrequest.py", "/sqlalchemy/engine/",
-    "/sqlalchemy/pool/", "/psycopg2/", "/psycopg/", "/pymysql/", "/redis/connection.py", "/amqp/", "/billiard/", "/kombu/",
+    "/sqlalchemy/pool/", "/psycopg2/", "/psycopg/", "/pymysql/", "/redis/connection.py", "/amqp/", "/billiard/",
+    "/kombu/",
 )  # fmt: skip
 """Packages that carry other packages' requests."""
 
@@ -70,7 +71,7 @@ def takes_work_in_loop(scene: Scene, thread: Thread) -> bool:
     found = caller_frame(thread)
     if found is None:
         return False
-    position, frame = found
+    frame = found[1]
     syntax = scene.syntax(thread.pid, frame)
     return bool(syntax.calls(frame.line) & ENDLESS_CALLS) and syntax.in_endless_loop(frame.line)
 

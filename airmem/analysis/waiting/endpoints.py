@@ -156,5 +156,7 @@ def _selected(scene: Scene, pid: int, words: tuple[int, ...]) -> list[Endpoint] 
         if raw is None:
             return None
         bits = int.from_bytes(raw, "little")
-        found += [endpoint_of(scene, pid, number, is_read) for number in range(words[0] & 0xFFFFFFFF) if bits >> number & 1]
+        found += [
+            endpoint_of(scene, pid, number, is_read) for number in range(words[0] & 0xFFFFFFFF) if bits >> number & 1
+        ]
     return found

@@ -89,14 +89,14 @@ def _path_of(scene: Scene, thread: Thread) -> str:
     if position is None:
         descriptor = scene.descriptor(thread.pid, thread.arguments[0] & 0xFFFFFFFF)
         return descriptor.link if descriptor and descriptor.link.startswith("/") else ""
-    path = read_text(scene, thread.pid, thread.arguments[position])
+    path = text_at(scene, thread.pid, thread.arguments[position])
     if path.startswith("/") or position == 0:
         return path
     folder = scene.descriptor(thread.pid, thread.arguments[0] & 0xFFFFFFFF)
     return f"{folder.link}/{path}" if folder and folder.link.startswith("/") else path
 
 
-def read_text(scene: Scene, pid: int, address: int) -> str:
+def text_at(scene: Scene, pid: int, address: int) -> str:
     """Return a text in the target that ends with a zero byte, empty if it cannot be read."""
     found = b""
     while len(found) < LONGEST_PATH:

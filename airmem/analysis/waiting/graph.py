@@ -1,8 +1,8 @@
 """Who waits for whom: threads that can never go on, knots among them, and the ends of chains.
 
-A wait that needs all (a lock's holder, a thread to join) is stuck when one of them is; a wait that needs any (who writes
-into a pipe) when all of them are. The largest set in which every member is stuck for members of the set is what can
-never go on: a cycle, through whatever processes, and all that waits for it.
+A wait that needs all (a lock's holder, a thread to join) is stuck when one of them is; a wait that needs any (who
+writes into a pipe) when all of them are. The largest set in which every member is stuck for members of the set is what
+can never go on: a cycle, through whatever processes, and all that waits for it.
 """
 
 from __future__ import annotations
@@ -128,9 +128,8 @@ class Graph:
         for one in chains:
             wait = self.waits[one.end]
             is_same = wait.category in ("mp_lock_orphaned", "pool_exhausted")
-            name = (wait.category, wait.evidence.get("semlock") if is_same else one.end)
-            if wait.category == "pool_exhausted":
-                name = (*name, one.end[0])
+            pid = one.end[0] if wait.category == "pool_exhausted" else 0
+            name = (wait.category, wait.evidence.get("semlock") if is_same else one.end, pid)
             old = merged.get(name)
             if old is None:
                 merged[name] = one

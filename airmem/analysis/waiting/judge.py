@@ -53,7 +53,7 @@ def _as_healthy(wait: Wait) -> Wait:
     return replace(wait, category="idle", evidence={**wait.evidence, "mechanism": mechanism}, is_timed=is_short)
 
 
-def _judge_state(scene: Scene, thread: Thread) -> Wait | None:
+def _judge_state(scene: Scene, thread: Thread) -> Wait | None:  # noqa: PLR0911  # one line for each state
     """Return what the kernel alone decides: traced, stopped, frozen, file server, memory, uninterruptible."""
     task, process = thread.task, thread.process
     if task.state == "t":
@@ -87,11 +87,13 @@ def _judge_movement(scene: Scene, thread: Thread) -> Wait | None:
     return judge_moving(scene, thread) or judge_gil_holder(scene, thread) or judge_gil_wait(scene, thread)
 
 
-def _judge_call(scene: Scene, thread: Thread) -> Wait:
+def _judge_call(scene: Scene, thread: Thread) -> Wait:  # noqa: PLR0911  # one line for each call
     """Return the verdict on a thread that stays in one system call."""
     name = thread.call_name
     if thread.call is None:
-        return _wait(thread, "unreadable", {"state": thread.task.state, "reason": thread.task.wait_channel}, is_sure=False)
+        return _wait(
+            thread, "unreadable", {"state": thread.task.state, "reason": thread.task.wait_channel}, is_sure=False
+        )
     if name in SLEEPS or _is_select_sleep(thread):
         return judge_sqlite(scene, thread) or _sleep(scene, thread)
     if name in SIGNAL_WAITS:

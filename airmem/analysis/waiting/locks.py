@@ -110,7 +110,7 @@ def held_identities(scene: Scene, thread: Thread, position: int) -> set[Identity
     """Return the locks that one frame of a thread holds, as far as its source tells."""
     frame = thread.frames[position]
     inner = thread.frames[position - 1].short_function if position else ""
-    is_entering = position == 0 and thread.call_name == "futex" or inner in ENTERING
+    is_entering = (position == 0 and thread.call_name == "futex") or inner in ENTERING
     locks = scene.syntax(thread.pid, frame).held_locks(frame.line, is_entering)
     return {identity_of(text, frame) for text in locks}
 
@@ -185,7 +185,10 @@ def _inherited(scene: Scene, thread: Thread, taken: Taken | None, lock: LockObje
     by_source = _by_source(scene, parents, taken) if taken else None
     evidence: Evidence = {"lock": taken.text if taken else None, "holder_in_parent": None, "nobody_left": True}
     holder = by_owner or (by_source.thread if by_source else None)
-    is_foreign = lock is not None and lock.owner_ident not in (0, *(one.ident for one in scene.python_threads(thread.pid)))
+    is_foreign = lock is not None and lock.owner_ident not in (
+        0,
+        *(one.ident for one in scene.python_threads(thread.pid)),
+    )
     alone = len(scene.python_threads(thread.pid)) == 1
     if holder is None and not is_foreign and not (alone and parents):
         return None

@@ -58,7 +58,11 @@ def blocking_frames(thread: Thread) -> tuple[Frame, ...]:
     """Return the frames of what the loop is running, innermost first; none where the loop itself waits."""
     names = [one.short_function for one in thread.frames]
     for position, frame in enumerate(thread.frames[:-1]):
-        if names[position] == "_run" and names[position + 1] == "_run_once" and frame.file.endswith("/asyncio/events.py"):
+        if (
+            names[position] == "_run"
+            and names[position + 1] == "_run_once"
+            and frame.file.endswith("/asyncio/events.py")
+        ):
             return thread.frames[:position]
     return ()
 
@@ -108,7 +112,9 @@ def _tasks(scene: Scene, thread: Thread) -> list[AsyncTask]:
 def _running_task(scene: Scene, thread: Thread, running: tuple[Frame, ...]) -> str:
     """Return the name of the task whose step runs: the one with the outermost coroutine on the stack."""
     outermost = _outermost(running)
-    tasks = [one for one in _tasks(scene, thread) if one.coroutines[0].rpartition(".")[2] == outermost and not one.awaits]
+    tasks = [
+        one for one in _tasks(scene, thread) if one.coroutines[0].rpartition(".")[2] == outermost and not one.awaits
+    ]
     return tasks[0].name if len(tasks) == 1 else ""
 
 

@@ -41,8 +41,9 @@ LIBRARY_PLACES: dict[tuple[str, str], str] = {
 PLUMBING = (
     "queue.py", "threading.py", "selectors.py", "socket.py", "ssl.py", "_weakrefset.py", "signal.py", "contextlib.py",
     "multiprocessing/connection.py", "multiprocessing/queues.py", "multiprocessing/synchronize.py",
-    "multiprocessing/popen_fork.py", "multiprocessing/pool.py", "concurrent/futures/process.py", "multiprocessing/managers.py",
-    "billiard/connection.py", "billiard/queues.py", "billiard/synchronize.py", "billiard/pool.py", "kombu/asynchronous/hub.py",
+    "multiprocessing/popen_fork.py", "multiprocessing/pool.py", "concurrent/futures/process.py",
+    "multiprocessing/managers.py", "billiard/connection.py", "billiard/queues.py", "billiard/synchronize.py",
+    "billiard/pool.py", "kombu/asynchronous/hub.py",
     "kombu/utils/eventio.py", "asyncio/base_events.py", "asyncio/selector_events.py", "asyncio/unix_events.py",
 )  # fmt: skip
 """Files whose functions only wait on somebody's behalf: between a place and the system call nothing else may stand."""
@@ -76,6 +77,4 @@ def _is_plumbing(frame: Frame) -> bool:
 
 def is_in(frames: tuple[Frame, ...], file: str, *functions: str) -> bool:
     """Whether one of these functions of a file of the standard library is on the stack."""
-    return any(
-        one.short_function in functions and one.file.endswith("/" + file) and is_standard(one) for one in frames
-    )
+    return any(one.short_function in functions and one.file.endswith("/" + file) and is_standard(one) for one in frames)

@@ -29,7 +29,7 @@ def judge_busy(scene: Scene, thread: Thread) -> Wait | None:
     A different function at every look is work. The same function always is a circle: in Python if the line changes or
     calls nothing, else in C code below that line.
     """
-    if thread.cpu_ratio <= BUSY_RATIO:
+    if not is_busy(thread):
         return None
     stacks = [one for one in thread.stacks if one.frames]
     evidence: Evidence = {"cpu_ratio": round(thread.cpu_ratio, 2)}
@@ -38,13 +38,22 @@ def judge_busy(scene: Scene, thread: Thread) -> Wait | None:
     tops = [one.frames[0] for one in stacks]
     functions = {(one.file, one.function) for one in tops}
     evidence["looks_count"] = len(stacks)
-    if len(functions) > 1 or thread.cpu_ratio < SPINNING_RATIO and thread.switches_per_second > ACTIVE_SWITCHES_PER_SECOND:
+    if len(functions) > 1 or (
+        thread.cpu_ratio < SPINNING_RATIO and thread.switches_per_second > ACTIVE_SWITCHES_PER_SECOND
+    ):
         return _wait(thread, "running", evidence)
     lines = {one.line for one in tops}
     if len(lines) == 1 and scene.syntax(thread.pid, tops[0]).calls(tops[0].line):
         owned = sum(one.owns_gil for one in stacks)
         return _wait(thread, "cpu_native_gil" if 2 * owned > len(stacks) else "cpu_native", evidence)
     return _wait(thread, "cpu_python", evidence)
+
+
+def is_busy(thread: Thread) -> bool:
+    """Whether a thread computes: it used much of a CPU, or was ready to at every look and only got too little."""
+    if thread.cpu_ratio > BUSY_RATIO:
+        return True
+    return thread.cpu_ratio > 0 and len(thread.tasks) > 1 and all(task.state == "R" for task in thread.tasks)
 
 
 def judge_moving(scene: Scene, thread: Thread) -> Wait | None:

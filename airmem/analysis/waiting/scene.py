@@ -40,7 +40,9 @@ def is_standard(frame: Frame) -> bool:
 class Thread:
     """One thread over the whole window."""
 
-    def __init__(self, process: HangProcess, tasks: list[Task], stacks: list[ThreadStack], spans: tuple[float, float]):
+    def __init__(
+        self, process: HangProcess, tasks: list[Task], stacks: list[ThreadStack], spans: tuple[float, float]
+    ) -> None:
         self.process = process
         self.pid = process.process.pid
         self.tasks = tasks
@@ -48,7 +50,7 @@ class Thread:
         self.tid = self.task.tid
         self.stacks = stacks
         self.stack = stacks[0] if stacks else None
-        self.frames: tuple[Frame, ...] = tuple(one for one in self.stack.frames if not one.is_native) if stacks else ()
+        self.frames: tuple[Frame, ...] = tuple(one for stack in stacks[:1] for one in stack.frames if not one.is_native)
         self._window_seconds, self._ticks_per_second = spans
 
     @property
@@ -187,7 +189,9 @@ class Scene:
             heap = [
                 (one.start_address, one.end_address - one.start_address)
                 for one in self.snapshot.processes[pid].mappings or ()
-                if one.permissions == "rw-p" and not one.inode and (one.name in ("", "[heap]") or one.name.startswith("[anon"))
+                if one.permissions == "rw-p"
+                and not one.inode
+                and (one.name in ("", "[heap]") or one.name.startswith("[anon"))
             ]
             limit = min(MOST_SEARCHED_BYTES, self._search_left_bytes)
             self._search_left_bytes -= min(limit, sum(size for _, size in heap))

@@ -1,6 +1,6 @@
 """Locks between processes: multiprocessing's semaphores, which processes share by mapping the same file.
 
-A process's own object of the semaphore counts how often that process holds it: who has a count above zero is the holder.
+A process's own object of the semaphore counts how often that process holds it: who has a count above zero holds it.
 A lock that is taken and that nobody who maps it holds was taken by a process that is dead.
 """
 
@@ -45,11 +45,10 @@ def judge_semaphore(scene: Scene, thread: Thread) -> Wait:
     mapping = mapping_of(thread, thread.arguments[0])
     sharers = _sharers(scene, mapping)
     own = _object_of(scene, thread.pid, thread.arguments[0], None)
-    is_lock = own is None or own.most_count <= 1
-    holder = _holder(scene, thread, mapping, sharers, own, semlock)
+    holder = _holder(scene, thread, mapping, sharers, own=own, semlock=semlock)
     place = find_place(thread.frames)
     if holder is None:
-        return _nobody(scene, thread, evidence, sharers, own, is_lock)
+        return _nobody(scene, thread, evidence, sharers, own)
     evidence |= {"holder_pid": holder.pid, "holder": holder.label, "holder_frame": _frame_of(holder)}
     reads = holder.call_name in ("read", "recvfrom", "poll", "recvmsg")
     in_queue = is_in(holder.frames, "multiprocessing/queues.py", "get") and takes_work_in_loop(scene, thread)
@@ -113,6 +112,7 @@ def _holder(
     thread: Thread,
     mapping: MappedFile | None,
     sharers: dict[int, int],
+    *,
     own: SemaphoreObject | None,
     semlock: str | None,
 ) -> Thread | None:
@@ -172,9 +172,9 @@ def _nobody(
     evidence: Evidence,
     sharers: dict[int, int],
     own: SemaphoreObject | None,
-    is_lock: bool,
 ) -> Wait:
     """Return the verdict where nobody is found to hold it: its holder is dead, or it is no lock but a counter."""
+    is_lock = own is None or own.most_count <= 1
     is_part = any(scene.snapshot.processes[root].process.is_forked for root in scene.snapshot.root_pids)
     if not is_lock or is_part:  # the holder may be a relative of the root that nobody looked at
         return Wait(pid=thread.pid, tid=thread.tid, category="mp_lock_wait", evidence=evidence, is_sure=False)

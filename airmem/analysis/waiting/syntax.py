@@ -9,7 +9,8 @@ import ast
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeGuard
+    from collections.abc import Iterator
+    from typing import TypeGuard
 
 Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef | ast.Module"
 MOST_BYTES = 4 << 20
@@ -24,7 +25,7 @@ class Syntax:
             self._tree = ast.parse(text if text and len(text) < MOST_BYTES else "")
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             self._tree = ast.parse("")
-        self._nodes = tuple(ast.walk(self._tree))
+        self._nodes = tuple(_below(self._tree))
         self._withs = [node for node in self._nodes if isinstance(node, ast.With | ast.AsyncWith)]
         self._calls = [node for node in self._nodes if isinstance(node, ast.Call)]
 
@@ -43,7 +44,9 @@ class Syntax:
         """Return the names of all functions that are called at a line: `get` for `q.get(1)`."""
         found = {_last_name(node.func) for node in self._calls_at(line)}
         for node in self._calls_at(line):
-            if _last_name(node.func) == "iter" and len(node.args) == 2:  # iter(queue.get, None) calls it again and again
+            if (
+                _last_name(node.func) == "iter" and len(node.args) == 2
+            ):  # iter(queue.get, None) calls it again and again
                 found.add(_last_name(node.args[0]))
         return found
 
@@ -73,9 +76,9 @@ class Syntax:
         return held | self._acquired(line)
 
     def in_endless_loop(self, line: int) -> bool:
-        """Whether the line stands in an endless loop of its own function: a worker that takes one thing after another."""
+        """Whether the line stands in an endless loop of its own function: a worker that takes thing after thing."""
         function = self.function_at(line)
-        nodes = ast.walk(function) if function is not self._tree else self._nodes
+        nodes = _below(function) if function is not self._tree else self._nodes
         return any(_is_endless(node) and node.lineno <= line <= (node.end_lineno or 0) for node in nodes)
 
     def acquirers(self, lock: str) -> set[str]:
@@ -84,7 +87,7 @@ class Syntax:
         for node in self._nodes:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
-            for inner in ast.walk(node):
+            for inner in _below(node):
                 is_taken = isinstance(inner, ast.Call) and _is_acquire(inner, lock)
                 is_lent = isinstance(inner, ast.With) and _lends(inner, lock)
                 if is_taken or is_lent:
@@ -94,7 +97,7 @@ class Syntax:
     def has_called(self, line: int, names: set[str]) -> bool:
         """Whether the function at this line called one of these before the line, or in a `with` around it."""
         function = self.function_at(line)
-        for node in ast.walk(function):
+        for node in _below(function):
             if isinstance(node, ast.Call) and _last_name(node.func) in names and (node.end_lineno or 0) < line:
                 return True
         return any(
@@ -108,7 +111,8 @@ class Syntax:
         around = [
             node
             for node in self._nodes
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.lineno <= line <= (node.end_lineno or 0)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.lineno <= line <= (node.end_lineno or 0)
         ]
         return max(around, key=lambda node: node.lineno) if around else self._tree
 
@@ -121,16 +125,24 @@ class Syntax:
         """Return the locks on which `acquire` was called before the line in this function, and not `release` since."""
         last: dict[str, tuple[int, str]] = {}
         for node in _own_nodes(self.function_at(line)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.lineno < line:
-                if node.func.attr in ("acquire", "release"):
-                    lock = ast.unparse(node.func.value)
-                    last[lock] = max(last.get(lock, (0, "")), (node.lineno, node.func.attr))
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)) or node.lineno >= line:
+                continue
+            if node.func.attr in ("acquire", "release"):
+                lock = ast.unparse(node.func.value)
+                last[lock] = max(last.get(lock, (0, "")), (node.lineno, node.func.attr))
         return {lock for lock, (_, verb) in last.items() if verb == "acquire"}
 
     def _is_taken_at(self, node: ast.With | ast.AsyncWith, line: int) -> bool:
-        return any(
-            item.context_expr.lineno <= line <= (item.context_expr.end_lineno or line) for item in node.items
-        )
+        return any(item.context_expr.lineno <= line <= (item.context_expr.end_lineno or line) for item in node.items)
+
+
+def _below(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and all below it, as ast.walk does."""
+    todo = [node]
+    while todo:
+        one = todo.pop()
+        yield one
+        todo.extend(ast.iter_child_nodes(one))
 
 
 def _own_nodes(function: Function) -> list[ast.AST]:
@@ -157,15 +169,13 @@ def _expression(item: ast.withitem) -> ast.expr:
 
 
 def _is_acquire(node: ast.Call, lock: str) -> bool:
-    return (
-        isinstance(node.func, ast.Attribute) and node.func.attr == "acquire" and ast.unparse(node.func.value) == lock
-    )
+    return isinstance(node.func, ast.Attribute) and node.func.attr == "acquire" and ast.unparse(node.func.value) == lock
 
 
 def _lends(node: ast.With, lock: str) -> bool:
     """Whether this is `with lock: ... yield`, the body of a context manager."""
     return any(ast.unparse(item.context_expr) == lock for item in node.items) and any(
-        isinstance(inner, ast.Yield) for statement in node.body for inner in ast.walk(statement)
+        isinstance(inner, ast.Yield) for statement in node.body for inner in _below(statement)
     )
 
 

@@ -90,5 +90,5 @@ def _span(scene: Scene, pid: int, address: int, unit_seconds: float) -> float | 
     raw = scene.read(pid, address, 16)
     if raw is None:
         return None
-    whole, part = struct.unpack("<qq", raw)
-    return float(whole) + part * unit_seconds
+    whole, part = (int(one) for one in struct.unpack("<qq", raw))
+    return whole + part * unit_seconds

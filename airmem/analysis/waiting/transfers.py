@@ -24,7 +24,7 @@ SQLITE_LIBRARY = "sqlite3"
 CONNECTING = "SYN-SENT"
 
 
-def judge_transfer(scene: Scene, thread: Thread) -> Wait | None:
+def judge_transfer(scene: Scene, thread: Thread) -> Wait | None:  # noqa: PLR0911  # one line for each case
     """Return the verdict on a thread that waits for descriptors, None if it waits for something else."""
     if thread.call_name in ACCEPTS:
         endpoint = endpoint_of(scene, thread.pid, thread.arguments[0] & 0xFFFFFFFF, True)
@@ -88,7 +88,9 @@ def _connects(scene: Scene, thread: Thread, endpoint: Endpoint) -> Wait:
 
 def _child(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait | None:
     """subprocess.communicate: the child behind the pipes, and processes that hold them without their parent."""
-    if not any(one.short_function in COMMUNICATING and one.file.endswith("/subprocess.py") for one in thread.frames[:8]):
+    if not any(
+        one.short_function in COMMUNICATING and one.file.endswith("/subprocess.py") for one in thread.frames[:8]
+    ):
         return None
     processes = scene.snapshot.processes
     peers = [pid for one in endpoints for pid in one.peers]
@@ -160,7 +162,7 @@ def _server_place(scene: Scene, thread: Thread, endpoint: Endpoint) -> str:
     ]
     others = [one for one in scene.by_process[thread.pid] if one is not thread]
     accepting = any(
-        one.call_name in ACCEPTS and one.arguments[0] in listeners
+        (one.call_name in ACCEPTS and one.arguments[0] in listeners)
         or any(each.is_listening for each in waited_endpoints(scene, one) or ())
         for one in others
     )
