@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 0.5
 
 
 def run_blocking(program: str, request: DumpRequest, redact: Callable[[str, str], str] | None) -> tuple[Dump, float]:
-    """Run py-spy with the target stopped; return what it said and for how long the target stood, in seconds.
+    """Run py-spy with the target stopped; return what it said and for how long the target stood at most, in seconds.
 
     Errors: ProgramMissing.
     """
@@ -45,7 +45,8 @@ def run_blocking(program: str, request: DumpRequest, redact: Callable[[str, str]
     finally:
         watch.end()
         release(request.pid, before)
-    return dump, min(watch.paused_seconds, dump.took_seconds)
+    paused_seconds = dump.took_seconds if watch.paused_seconds is None else watch.paused_seconds
+    return dump, min(paused_seconds, dump.took_seconds)
 
 
 def release(pid: int, before: dict[int, str]) -> bool:
@@ -63,14 +64,17 @@ def release(pid: int, before: dict[int, str]) -> bool:
 
 
 class _Watch:
-    """Measures from the first to the last moment at which a thread of a process was seen traced."""
+    """Measures how long threads of a process are traced: from the last look before to the first look after.
+
+    `paused_seconds` is None where no look met a stop: it was too short, or airmem was not given the CPU.
+    """
 
     def __init__(self, pid: int, before: dict[int, str]) -> None:
         self._pid = pid
         self._before = before
         self._ended = Event()
         self._thread = Thread(target=self._run, daemon=True)
-        self.paused_seconds = 0.0
+        self.paused_seconds: float | None = None
 
     def start(self) -> None:
         self._thread.start()
@@ -80,12 +84,22 @@ class _Watch:
         self._thread.join()
 
     def _run(self) -> None:
-        first = None
+        before = monotonic_seconds()
+        began: float | None = None
+        until: float | None = None
         while not self._ended.wait(WATCH_SECONDS):
-            now = monotonic_seconds()
-            if any(state == TRACED and self._before.get(tid) != TRACED for tid, state in _states(self._pid).items()):
-                first = now if first is None else first
-                self.paused_seconds = now - first + WATCH_SECONDS
+            is_traced, now = self._is_traced(), monotonic_seconds()
+            if is_traced:
+                began, until = before if began is None else began, None
+            elif began is not None and until is None:
+                until = now
+            before = now
+        if began is not None:
+            self.paused_seconds = (monotonic_seconds() if until is None else until) - began
+
+    def _is_traced(self) -> bool:
+        states = _states(self._pid)
+        return any(state == TRACED and self._before.get(tid) != TRACED for tid, state in states.items())
 
 
 def _states(pid: int) -> dict[int, str]:

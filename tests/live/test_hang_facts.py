@@ -152,8 +152,8 @@ def test_a_word_is_found_in_memory(waiter):
 
 
 def test_only_what_uses_cpu_is_looked_at_again(start, waiter):
-    busy = start("restless")
-    snapshot = collect_hang(LiveHang(None), (busy.pid, waiter.pid), LookingPlan(window_seconds=0.5))
+    busy = start("spinner")
+    snapshot = collect_hang(LiveHang(None), (busy.pid, waiter.pid), LookingPlan(window_seconds=1.0))
     assert len(snapshot.stacks[waiter.pid]) == 1
     assert len(snapshot.stacks[busy.pid]) == 9
     assert snapshot.root_pids == (busy.pid, waiter.pid)
