@@ -46,8 +46,8 @@ def caller_evidence(scene: Scene, thread: Thread) -> Evidence:
 def asker_name(frames: tuple[Frame, ...]) -> str:
     """Return whose call it is that waits, to be named in a sentence.
 
-    The innermost function outside all libraries; in a thread of libraries only the innermost one that is not just
-    passing bytes on: `create_namespaced_pod` rather than urllib3's `urlopen`.
+    The innermost function outside all libraries; in a thread of libraries only the innermost one of a package that
+    is not just passing bytes on: `create_namespaced_pod` rather than urllib3's `urlopen`. Empty where nobody is.
     """
     for frame in frames:
         if not is_library(frame):
@@ -55,7 +55,7 @@ def asker_name(frames: tuple[Frame, ...]) -> str:
     for frame in frames:
         if not is_standard(frame) and not any(part in frame.file for part in CARRIERS):
             return frame.short_function
-    return frames[-1].short_function if frames else ""
+    return ""
 
 
 def inner_name(thread: Thread, position: int) -> str:

@@ -13,7 +13,7 @@ from airmem.analysis.waiting.places import find_place
 from airmem.analysis.waiting.processor import judge_busy, judge_gil_holder, judge_gil_wait, judge_moving
 from airmem.analysis.waiting.semaphores import is_shared_futex, judge_semaphore
 from airmem.analysis.waiting.threads import judge_thread_wait
-from airmem.analysis.waiting.timeouts import MINUTE_SECONDS, sleep_left, timeout_of
+from airmem.analysis.waiting.timeouts import MINUTE_SECONDS, SHORT_SECONDS, sleep_left, timeout_of
 from airmem.analysis.waiting.transfers import judge_sqlite, judge_transfer
 from airmem.model.verdict import Wait
 
@@ -46,7 +46,7 @@ def judge_thread(scene: Scene, thread: Thread) -> Wait:
 def _as_healthy(wait: Wait) -> Wait:
     """Turn a wait by design, or one that ends within a minute, into idle; a dead holder spoils any design."""
     timeout = wait.evidence.get("timeout_s")
-    is_short = isinstance(timeout, int | float) and timeout < MINUTE_SECONDS
+    is_short = isinstance(timeout, int | float) and timeout < SHORT_SECONDS
     if wait.nobody or wait.category in ("idle", "sleep") or not (wait.place or is_short):
         return wait
     mechanism = wait.place or f"{wait.category} with a timeout of {timeout:g} s"

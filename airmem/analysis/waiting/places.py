@@ -39,7 +39,7 @@ LIBRARY_PLACES: dict[tuple[str, str], str] = {
 """(end of the file, function) -> what waits there."""
 
 PLUMBING = (
-    "queue.py", "threading.py", "selectors.py", "socket.py", "ssl.py", "_weakrefset.py", "signal.py", "contextlib.py",
+    "queue.py", "threading.py", "logging/handlers.py", "selectors.py", "socket.py", "ssl.py", "_weakrefset.py", "signal.py", "contextlib.py",
     "multiprocessing/connection.py", "multiprocessing/queues.py", "multiprocessing/synchronize.py",
     "multiprocessing/popen_fork.py", "multiprocessing/pool.py", "concurrent/futures/process.py",
     "multiprocessing/managers.py", "billiard/connection.py", "billiard/queues.py", "billiard/synchronize.py",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airmem.analysis.waiting.caller import takes_work_in_loop
 from airmem.analysis.waiting.locks import judge_lock, wanted_lock
 from airmem.analysis.waiting.places import find_place, is_in
+from airmem.cpython.queue_objects import count_queued
 from airmem.model.verdict import Wait
 
 if TYPE_CHECKING:
@@ -95,8 +96,11 @@ def _future(scene: Scene, thread: Thread) -> Wait | None:
     waiting = [one for one in workers if any(_is_future_call(frame) for frame in one.frames[:5])]
     if len(waiting) < len(workers):
         return _wait(thread, "future_wait", {}, is_sure=False)
-    evidence: Evidence = {"waits_for": [one.label for one in workers]}
-    return _wait(thread, "pool_exhausted", evidence, is_sure=False)
+    queued = _queued_count(scene, thread)
+    if queued == 0:
+        return _wait(thread, "future_wait", {}, is_sure=False)
+    evidence: Evidence = {"waits_for": [one.label for one in workers], "queued_count": queued}
+    return _wait(thread, "pool_exhausted", evidence, is_sure=queued is not None, nobody=queued is not None)
 
 
 def _queue(scene: Scene, thread: Thread) -> Wait | None:
@@ -124,7 +128,7 @@ def _condition(scene: Scene, thread: Thread) -> Wait | None:
     is_event = outer[:1] == ["wait"] and _is_event(frames[1])
     evidence: Evidence = {"nobody_left": not others}
     place = find_place(thread.frames)
-    if outer[:1] == ["run"] and is_event:
+    if is_event and len(frames) > 2 and frames[2].function == "Timer.run":
         place = "a threading.Timer"
     return _wait(thread, "event_wait" if is_event else "cond_wait", evidence, place=place, nobody=not others)
 
@@ -163,6 +167,15 @@ def _pool_of(thread: Thread) -> int | str:
             if address:
                 return address
     return (thread.name or "").rpartition("_")[0]
+
+
+def _queued_count(scene: Scene, thread: Thread) -> int | None:
+    """Return how much work a pool has not begun, None if that cannot be read."""
+    for frame in thread.frames:
+        address = frame.local_address("work_queue")
+        if address:
+            return count_queued(scene.objects(thread.pid), address)
+    return None
 
 
 def _module_name(frames: tuple[Frame, ...]) -> str | None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 MINUTE_SECONDS = 60.0
 """A wait with a shorter timeout, or a sleep with less left, is how programs poll: it ends by itself."""
 
+SHORT_SECONDS = 61.5
+"""The same, where the beginning of a wait comes from the scheduler's clocks, which differ by a second between CPUs
+(measured: 1.2 s on a virtual machine)."""
+
 FUTEX_COMMANDS = 127
 FUTEX_PRIVATE = 128
 FUTEX_REALTIME = 256
