@@ -78,7 +78,7 @@ def _coroutine_names(objects: Objects, address: int) -> list[str]:
         seen.add(address)
         words = objects.words(address, FRAME_WORDS)
         texts = [text for word in words[2:12] if objects.type_name(word) == "str" and (text := objects.text(word))]
-        names.append(texts[0] if texts else "?")
+        names.append(texts[0] if texts else "")
         inner = [word for word in words[2:] if word not in seen and objects.type_name(word) in COROUTINES]
         address = inner[-1] if inner else 0
     return names

@@ -46,7 +46,7 @@ def judge_states(waits: Waits, stuck_after_seconds: float) -> dict[Waiter, str]:
         for key, wait in waits.waits.items():
             if states[key] == "hung" or wait.category not in DEPENDENT:
                 continue
-            found = _of_targets(wait, states, waits)
+            found = _of_targets(wait, states)
             if found != states[key]:
                 states[key], changed = found, True
     return states
@@ -63,17 +63,15 @@ def _own_state(key: Waiter, wait: Wait, waits: Waits, stuck_after_seconds: float
     return "hung" if is_long and wait.category in BY_TIME else "waiting"
 
 
-def _of_targets(wait: Wait, states: dict[Waiter, str], waits: Waits) -> str:
+def _of_targets(wait: Wait, states: dict[Waiter, str]) -> str:
     targets = [target if target[1] is not None else (target[0], target[0]) for target in wait.needs]
-    found = [
-        states.get((pid, tid or pid), "idle" if pid in waits.scene.snapshot.outsiders else "") for pid, tid in targets
-    ]
-    known = [one for one in found if one]
+    known = [states.get((pid, tid or pid), "waiting") for pid, tid in targets]
     if not known:
         return "waiting"
     if any(one == "hung" for one in known) if wait.needs_all else all(one == "hung" for one in known):
         return "hung"
-    return "idle" if all(one in ("idle", "busy") for one in known) else "waiting"
+    is_well = wait.category != "gil_wait" and all(one in ("idle", "busy") for one in known)
+    return "idle" if is_well else "waiting"
 
 
 def judge_confidence(wait: Wait) -> str:

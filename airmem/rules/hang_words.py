@@ -52,7 +52,8 @@ def _socket(verb: str) -> Callable[[Evidence], str]:
     def phrase(evidence: Evidence) -> str:
         tls = " over TLS" if evidence.get("tls") else ""
         peer = f" (process {evidence['peer_pid']})" if evidence.get("peer_pid") else ""
-        return f"waits in {verb} on {_text(evidence, 'remote', 'a socket')}{peer}{tls}{_timeout(evidence)}"
+        call = "send" if "unacknowledged_bytes" in evidence else verb
+        return f"waits in {call} on {_text(evidence, 'remote', 'a socket')}{peer}{tls}{_timeout(evidence)}"
 
     return phrase
 

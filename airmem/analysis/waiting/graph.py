@@ -118,7 +118,7 @@ class Graph:
                 continue
             blocked, links = self._blocked(one, {one}, edges)
             waiters = len(links) > 1
-            if waiters or wait.category in ENDS_ALONE or (wait.nobody and wait.category == "lock_wait"):
+            if waiters or wait.category in ENDS_ALONE or (wait.nobody and wait.category in ("lock_wait", "pipe_read")):
                 found.append(Chain(end=one, knot=(), blocked=blocked, links=links))
         return self._merged(found)
 
@@ -146,8 +146,8 @@ class Graph:
             return []
         targets = [one for one in self.targets(waiter) if one != waiter]
         standing = [one for one in targets if self.waits[one].category not in HEALTHY]
-        if not wait.needs_all and len(standing) < len(wait.needs):
-            return []
+        if not wait.needs_all:
+            return standing[:1] if len(standing) >= len(wait.needs) else []
         return standing
 
     def _blocked(

@@ -149,9 +149,10 @@ def _child(scene: Scene, thread: Thread) -> Wait:
         if process.process.parent_pid == thread.pid and pid in scene.by_process
     ]
     named = [asked] if asked else children
-    evidence: Evidence = {"child": named[0] if len(named) == 1 else None, "waits_for": named if not asked else None}
+    evidence: Evidence = {"child": named[0] if len(named) == 1 else named or None}
     needs: tuple[Target, ...] = tuple((one, None) for one in named)
-    return _wait(thread, "child_wait", evidence, needs=needs, needs_all=bool(asked))
+    place = find_place(thread.frames)
+    return _wait(thread, "child_wait", evidence, needs=needs, needs_all=bool(asked), place=place)
 
 
 def _unnamed(scene: Scene, thread: Thread) -> Wait:

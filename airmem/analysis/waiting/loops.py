@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.endpoints import EPOLLS, watched_endpoints
 from airmem.analysis.waiting.places import find_place, is_in
-from airmem.analysis.waiting.threads import is_pool_worker
+from airmem.analysis.waiting.threads import is_pool_worker, waits_for_future
 from airmem.analysis.waiting.timeouts import MINUTE_SECONDS, timeout_of
+from airmem.analysis.waiting.transfers import judge_endpoints
 from airmem.cpython.asyncio_tasks import find_tasks
 from airmem.model.verdict import Wait
 
@@ -34,6 +35,9 @@ def judge_epoll(scene: Scene, thread: Thread) -> Wait:
     listening = [one for one in watched or () if one.is_listening]
     if listening:
         return _idle(thread, {"listening": _address(listening[0])}, "it listens for connections")
+    if watched and timeout == math.inf and thread.frames and not in_event_loop(thread):
+        if all(one.kind == "tcp" for one in watched):
+            return judge_endpoints(scene, thread, watched)
     only_own = watched is not None and all(_is_own(scene, thread, one) for one in watched)
     if only_own and timeout == math.inf and in_event_loop(thread) and _is_alone(scene, thread):
         return Wait(
@@ -94,7 +98,7 @@ def task_evidence(scene: Scene, thread: Thread) -> Evidence:
     addresses = {one.address for one in tasks}
     leaves = [one for one in tasks if one.awaits_address not in addresses] or tasks
     names = list(dict.fromkeys(one.name or one.coroutines[0] for one in leaves))[:MOST_NAMED]
-    coroutines = list(dict.fromkeys(name for one in leaves for name in reversed(one.coroutines)))[:MOST_NAMED]
+    coroutines = list(dict.fromkeys(name for one in leaves for name in reversed(one.coroutines) if name))[:MOST_NAMED]
     return {
         "task": names[0] if len(names) == 1 else names or None,
         "coroutine": coroutines[0] if len(coroutines) == 1 else coroutines or None,
@@ -133,9 +137,16 @@ def _is_own(scene: Scene, thread: Thread, endpoint: Endpoint) -> bool:
 
 
 def _is_alone(scene: Scene, thread: Thread) -> bool:
-    """Whether no other thread of the process could wake the loop: none, or only workers of pools with nothing to do."""
+    """Whether no other thread of the process could wake the loop."""
     others = [one for one in scene.python_threads(thread.pid) if one is not thread]
-    return all(is_pool_worker(one) and find_place(one.frames) for one in others)
+    return all(_cannot_wake(scene, one) for one in others)
+
+
+def _cannot_wake(scene: Scene, other: Thread) -> bool:
+    """Whether a thread has nothing to do, or waits without end for what the loop alone can give: a future."""
+    if is_pool_worker(other) and find_place(other.frames):
+        return True
+    return other.call_name == "futex" and timeout_of(scene, other) == math.inf and waits_for_future(other)
 
 
 def _idle(thread: Thread, evidence: Evidence, mechanism: str) -> Wait:

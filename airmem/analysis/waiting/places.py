@@ -26,6 +26,7 @@ LIBRARY_PLACES: dict[tuple[str, str], str] = {
     ("multiprocessing/forkserver.py", "main"): "multiprocessing's fork server",
     ("multiprocessing/resource_tracker.py", "main"): "multiprocessing's resource tracker",
     ("multiprocessing/resource_sharer.py", "_serve"): "multiprocessing's resource sharer",
+    ("asyncio/unix_events.py", "_do_waitpid"): "asyncio's watcher of a child process",
     ("logging/handlers.py", "_monitor"): "a logging.QueueListener with nothing to write",
     ("logging/config.py", "run"): "logging's configuration server",
     ("socketserver.py", "serve_forever"): "a socketserver between requests",
@@ -37,6 +38,9 @@ LIBRARY_PLACES: dict[tuple[str, str], str] = {
     ("pdb.py", "interaction"): "a debugger's prompt",
 }
 """(end of the file, function) -> what waits there."""
+
+BUSY_IN = {"serve_client": ("multiprocessing/connection.py",)}
+"""Places that wait by design only in these files: a manager that waits for a queue does so for its client."""
 
 PLUMBING = (
     "queue.py", "threading.py", "logging/handlers.py", "selectors.py", "socket.py", "ssl.py", "_weakrefset.py", "signal.py", "contextlib.py",
@@ -55,10 +59,11 @@ def find_place(frames: tuple[Frame, ...]) -> str:
     From the innermost frame outwards, only plumbing may stand inside the place: the function of a task that runs in a
     pool's worker ends the search.
     """
-    for frame in frames:
+    for position, frame in enumerate(frames):
         found = _name_place(frame)
         if found:
-            return found
+            only = BUSY_IN.get(frame.short_function)
+            return found if only is None or all(_is_of(one, only) for one in frames[:position]) else ""
         if not _is_plumbing(frame):
             return ""
     return ""
@@ -72,7 +77,11 @@ def _name_place(frame: Frame) -> str:
 
 
 def _is_plumbing(frame: Frame) -> bool:
-    return frame.file.startswith("<frozen") or frame.file.endswith(tuple("/" + name for name in PLUMBING))
+    return frame.file.startswith("<frozen") or _is_of(frame, PLUMBING)
+
+
+def _is_of(frame: Frame, files: tuple[str, ...]) -> bool:
+    return frame.file.endswith(tuple("/" + name for name in files))
 
 
 def is_in(frames: tuple[Frame, ...], file: str, *functions: str) -> bool:

@@ -241,6 +241,7 @@ class Scene:
             return []
         found = []
         for one in self.snapshot.sockets.values():
-            if one.state == "LISTEN" and one.local_port_id == socket.remote_port_id and one.family != "unix":
+            is_server = one.state == "LISTEN" or (one.family.startswith("udp") and not one.remote)
+            if is_server and one.local_port_id == socket.remote_port_id and one.family[:3] == socket.family[:3]:
                 found += self.users(one.inode)
         return sorted(set(found))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airmem.analysis.waiting.caller import takes_work_in_loop
 from airmem.analysis.waiting.locks import held_identities, identity_of
 from airmem.analysis.waiting.places import find_place, is_in
+from airmem.analysis.waiting.scene import is_library
 from airmem.analysis.waiting.timeouts import FUTEX_PRIVATE
 from airmem.cpython.lock_objects import find_semaphore, read_semaphore
 from airmem.model.verdict import Wait
@@ -191,4 +192,5 @@ def _nobody(
 
 
 def _frame_of(holder: Thread) -> str | None:
-    return holder.frames[0].short_function if holder.frames else None
+    own = [one for one in holder.frames if not is_library(one)] or list(holder.frames)
+    return own[0].short_function if own else None

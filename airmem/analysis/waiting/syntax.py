@@ -17,6 +17,14 @@ MOST_BYTES = 4 << 20
 """A generated module larger than this is not parsed: it would take seconds."""
 
 
+BLOCKING_CALLS = frozenset(
+    "accept acquire commit communicate connect do_handshake execute executemany fetchall fetchone flock get getaddrinfo "
+    "join listdir lockf open poll put read readinto readline recv recv_into recvfrom recvmsg result scandir select send "
+    "sendall sendto sleep stat wait wait4 waitid waitpid write".split()
+)
+"""Functions written in C that wait: of several calls in a line, one of these."""
+
+
 class Syntax:
     """One source file, parsed once and asked often."""
 
@@ -37,7 +45,8 @@ class Syntax:
         """
         calls = [node for node in self._calls_at(line) if _is_plain(node.func)]
         named = [node for node in calls if inner and _last_name(node.func) == inner]
-        chosen = named or calls
+        blocking = [node for node in calls if not inner and _last_name(node.func) in BLOCKING_CALLS]
+        chosen = named or blocking or calls
         return ast.unparse(max(chosen, key=_depth_of).func) if chosen else None
 
     def calls(self, line: int) -> set[str]:

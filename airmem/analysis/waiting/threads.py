@@ -37,6 +37,11 @@ def is_pool_worker(thread: Thread) -> bool:
     )
 
 
+def waits_for_future(thread: Thread) -> bool:
+    """Whether a thread waits for the result of a future."""
+    return any(_is_future_call(frame) for frame in thread.frames[:5])
+
+
 def _join(scene: Scene, thread: Thread) -> Wait | None:
     """threading.Thread.join: the thread whose `_bootstrap_inner` has the same `self`."""
     frame = next(

@@ -43,7 +43,7 @@ def judge_transfer(scene: Scene, thread: Thread) -> Wait | None:  # noqa: PLR091
     child = _child(scene, thread, endpoints)
     if child is not None:
         return child
-    return _judge(scene, thread, endpoints)
+    return judge_endpoints(scene, thread, endpoints)
 
 
 def judge_sqlite(scene: Scene, thread: Thread) -> Wait | None:
@@ -100,7 +100,8 @@ def _child(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait | No
     return _wait(thread, "child_wait", evidence, needs=tuple((one, None) for one in unique), needs_all=False)
 
 
-def _judge(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait:
+def judge_endpoints(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait:
+    """Return the verdict on a thread that waits for any of these."""
     first = next((one for one in endpoints if one.kind in ("tcp", "udp", "unix", "pipe")), endpoints[0])
     peers = list(dict.fromkeys(pid for one in endpoints for pid in one.peers))
     needs: tuple[Target, ...] = tuple((one, None) for one in peers)
@@ -120,8 +121,7 @@ def _judge(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait:
         category = "unix_recv" if first.kind == "unix" else "pipe_read" if first.is_read else "pipe_write"
         nobody = not peers and not _has_more_threads(scene, thread) and first.has_own_end
         if nobody:
-            evidence |= {"peer_pid": thread.pid, "nobody_left": True}
-            needs = ((thread.pid, thread.tid),)
+            evidence |= {"peer_pid": thread.pid, "nobody_left": True, "deadlock": True}
         place = (find_place(thread.frames) if first.is_read else "") or _worker_place(scene, thread, first)
         return _wait(thread, category, evidence, needs=needs, needs_all=False, place=place, nobody=nobody)
     return _other(thread, first, timeout)
