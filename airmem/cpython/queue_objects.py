@@ -1,4 +1,4 @@
-"""How many items wait in a queue.SimpleQueue (Modules/_queuemodule.c): a list and a position up to 3.12, then a ring."""
+"""How many items wait in a queue.SimpleQueue (Modules/_queuemodule.c): a list up to 3.12, then a ring."""
 
 from __future__ import annotations
 

@@ -35,9 +35,8 @@ def judge_epoll(scene: Scene, thread: Thread) -> Wait:
     listening = [one for one in watched or () if one.is_listening]
     if listening:
         return _idle(thread, {"listening": _address(listening[0])}, "it listens for connections")
-    if watched and timeout == math.inf and thread.frames and not in_event_loop(thread):
-        if all(one.kind == "tcp" for one in watched):
-            return judge_endpoints(scene, thread, watched)
+    if watched and _is_plain_client(thread, timeout, watched):
+        return judge_endpoints(scene, thread, watched)
     only_own = watched is not None and all(_is_own(scene, thread, one) for one in watched)
     if only_own and timeout == math.inf and in_event_loop(thread) and _is_alone(scene, thread):
         return Wait(
@@ -51,6 +50,12 @@ def judge_epoll(scene: Scene, thread: Thread) -> Wait:
     if timeout is not None and timeout < math.inf:
         evidence["timeout_s"] = round(timeout, 3)
     return _idle(thread, evidence, "an event loop that waits for one of its descriptors, a timer or a thread")
+
+
+def _is_plain_client(thread: Thread, timeout: float | None, watched: list[Endpoint]) -> bool:
+    """Whether this is no event loop, but a client that waits for its servers by epoll, without end."""
+    is_client = bool(thread.frames) and not in_event_loop(thread) and all(one.kind == "tcp" for one in watched)
+    return is_client and timeout == math.inf
 
 
 def in_event_loop(thread: Thread) -> bool:

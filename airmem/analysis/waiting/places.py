@@ -43,7 +43,9 @@ BUSY_IN = {"serve_client": ("multiprocessing/connection.py",)}
 """Places that wait by design only in these files: a manager that waits for a queue does so for its client."""
 
 PLUMBING = (
-    "queue.py", "threading.py", "logging/handlers.py", "selectors.py", "socket.py", "ssl.py", "_weakrefset.py", "signal.py", "contextlib.py",
+    "queue.py", "threading.py", "logging/handlers.py", "selectors.py", "socket.py", "ssl.py", "_weakrefset.py",
+    "signal.py",
+    "contextlib.py",
     "multiprocessing/connection.py", "multiprocessing/queues.py", "multiprocessing/synchronize.py",
     "multiprocessing/popen_fork.py", "multiprocessing/pool.py", "concurrent/futures/process.py",
     "multiprocessing/managers.py", "billiard/connection.py", "billiard/queues.py", "billiard/synchronize.py",

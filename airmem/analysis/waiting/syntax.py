@@ -18,10 +18,11 @@ MOST_BYTES = 4 << 20
 
 
 BLOCKING_CALLS = frozenset(
-    "accept acquire commit communicate connect do_handshake execute executemany fetchall fetchone flock get getaddrinfo "
-    "join listdir lockf open poll put read readinto readline recv recv_into recvfrom recvmsg result scandir select send "
-    "sendall sendto sleep stat wait wait4 waitid waitpid write".split()
-)
+    {"accept", "acquire", "commit", "communicate", "connect", "do_handshake", "execute", "executemany", "fetchall",
+     "fetchone", "flock", "get", "getaddrinfo", "join", "listdir", "lockf", "open", "poll", "put", "read", "readinto",
+     "readline", "recv", "recv_into", "recvfrom", "recvmsg", "result", "scandir", "select", "send", "sendall",
+     "sendto", "sleep", "stat", "wait", "wait4", "waitid", "waitpid", "write"}
+)  # fmt: skip
 """Functions written in C that wait: of several calls in a line, one of these."""
 
 

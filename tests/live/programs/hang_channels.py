@@ -109,7 +109,8 @@ def udp_answer() -> None:
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     client.connect(server.getsockname())
     client.send(b"?")
-    ready(remote="%s:%d" % server.getsockname())
+    host, port = server.getsockname()
+    ready(remote=f"{host}:{port}")
     client.recv(1)
 
 
