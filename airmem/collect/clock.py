@@ -32,3 +32,8 @@ def monotonic_seconds() -> float:
 def pause_seconds(duration_seconds: float) -> None:
     """Wait."""
     time.sleep(max(0.0, duration_seconds))
+
+
+def stamp() -> str:
+    """Return the time in a form for the names of files: 20260131T235959Z."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

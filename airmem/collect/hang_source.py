@@ -12,6 +12,7 @@ from airmem.collect.blocking import run_blocking
 from airmem.collect.clock import monotonic_seconds, now_seconds, pause_seconds
 from airmem.collect.lookups import KeptMemory, KeptSources, LiveMemory, LiveSources
 from airmem.kernel.kept import KeptReader
+from airmem.kernel.record import HangRecord
 from airmem.kernel.source import ProcessFiles, Source
 from airmem.kernel.tee import TeeReader
 from airmem.probes.pyspy import find_pyspy, run_pyspy
@@ -19,9 +20,10 @@ from airmem.probes.pyspy import find_pyspy, run_pyspy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airmem.kernel.record import HangRecord
     from airmem.model.target import Memory, Sources
     from airmem.probes.pyspy import DumpRequest
+
+__all__ = ["HangRecord", "HangSource", "KeptHang", "LiveHang"]
 
 Answer = TypeVar("Answer")
 

@@ -14,6 +14,8 @@ Answer = TypeVar("Answer")
 DUTY_CYCLE_RATIO = 0.05
 """A look and what is made of it may take at most this part of the time: reading holds up its target."""
 
+LEAST_PAUSE_SECONDS = 0.1
+
 
 def repeat(ask: Callable[[], Answer], every_seconds: float, for_seconds: float | None) -> Iterator[Answer]:
     """Yield answers each `every_seconds`, or more slowly where that would exceed the duty cycle, until time is up.
@@ -29,3 +31,11 @@ def repeat(ask: Callable[[], Answer], every_seconds: float, for_seconds: float |
         if for_seconds is not None and now + wait_seconds - began > for_seconds:
             return
         clock.pause_seconds(wait_seconds)
+
+
+def every(seconds: float) -> Iterator[None]:
+    """Yield for ever, at most once in so many seconds; the consumer's work counts as well."""
+    while True:
+        began = clock.monotonic_seconds()
+        yield
+        clock.pause_seconds(max(LEAST_PAUSE_SECONDS, seconds - (clock.monotonic_seconds() - began)))

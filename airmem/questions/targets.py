@@ -38,6 +38,18 @@ def resolve_target(target: str | None, source: Source | None = None) -> int:
     return _among(source, _resolve_component(text, survey_services(reader)))
 
 
+def resolve_all() -> tuple[int, ...]:
+    """Return the root of every service that runs here, airmem's own tree left out. Errors: UsageProblem for none."""
+    from airmem.collect.source import open_source  # noqa: PLC0415
+    from airmem.questions.survey import survey_services  # noqa: PLC0415
+
+    survey = survey_services(open_source())
+    roots = tuple(process.pid for process in survey.roots() if process.pid not in survey.own_pids)
+    if not roots:
+        raise UsageProblem("no service that airmem knows runs here", "Give a pid; any process will do.")
+    return roots
+
+
 def _among(source: Source | None, pid: int) -> int:
     """Return the pid if its tree can be asked about. Errors: ProcessGone."""
     if source is not None and not source.has_tree(pid):
