@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airmem.model.target import Memory, Sources
     from airmem.probes.pyspy import DumpRequest
 
-__all__ = ["HangRecord", "HangSource", "KeptHang", "LiveHang"]
+__all__ = ["HangRecord", "HangSource", "KeptHang", "LiveHang", "redact_value"]
 
 Answer = TypeVar("Answer")
 
@@ -164,3 +164,11 @@ class KeptHang:
 def begin(source: HangSource) -> float:
     """Return when the looking began, in seconds since 1970."""
     return float(source.told("now", now_seconds))
+
+
+def redact_value(name: str, text: str) -> str:
+    """Return the value of a variable as it may be shown: replaced where its name or its form tells of a secret."""
+    from airmem.kernel.cmdline import REDACTED, is_secret_name, redact  # noqa: PLC0415  # only where values are kept
+    from airmem.kernel.source_text import redact_source  # noqa: PLC0415
+
+    return REDACTED if is_secret_name(name) else redact_source(redact((text,))[0])

@@ -7,9 +7,11 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airmem.model.report import PssReport
     from airmem.model.verdict import HangReport
-    from airmem.questions.guard import Evidence
+    from airmem.questions.bundles import Evidence
 
 RAW = ("raw/", "sources/", "airmem/")
 """What is left out of a bundle that would be too large; then it cannot be asked again."""
@@ -46,13 +48,13 @@ def members_of(evidence: Evidence) -> dict[str, bytes]:
     """Return the files of a bundle by their names in it."""
     from airmem.questions.bundles import pack  # noqa: PLC0415  # only a bundle needs it
 
-    members = {"README.txt": CONTENTS.encode(), "versions.json": _json(evidence.versions)}
+    members = {"README.txt": CONTENTS.encode(), "versions.json": _json(evidence.surroundings.versions)}
     if evidence.report is not None:
         members.update(_verdict(evidence.report))
     if evidence.problem:
         members["problem.txt"] = (evidence.problem + "\n").encode(errors="backslashreplace")
-    members.update(_memory(evidence.memory))
-    members.update({f"cgroup/{name}": raw for name, raw in evidence.cgroup_files.items()})
+    members.update(_memory(evidence.surroundings.memory))
+    members.update({f"cgroup/{name}": raw for name, raw in evidence.surroundings.cgroup_files.items()})
     members.update(pack(evidence.record))
     return members
 
@@ -87,3 +89,31 @@ def _text(text: str) -> bytes:
 
 def _json(value: object) -> bytes:
     return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode("ascii")
+
+
+def write_bundle(evidence: Evidence, path: str, force: bool) -> None:
+    """Write a bundle: a file where the name ends like an archive's, else a new folder. Errors: UsageProblem."""
+    from airmem.commands._output import write_stream  # noqa: PLC0415
+    from airmem.questions.bundles import archive, write_folder  # noqa: PLC0415
+
+    members = members_of(evidence)
+    if path.endswith(ARCHIVES):
+        packed = archive(members)
+
+        def produce(write: Callable[[bytes], object]) -> None:
+            write(packed)
+
+        write_stream(produce, path, force)
+    else:
+        write_folder(members, path)
+
+
+def check_bundle(path: str, force: bool) -> None:
+    """Refuse the place of a bundle before any work is done. Errors: UsageProblem."""
+    from airmem.commands._output import check_output  # noqa: PLC0415
+    from airmem.errors import UsageProblem  # noqa: PLC0415
+
+    if path.endswith(ARCHIVES):
+        check_output(path, force)
+    elif os.path.lexists(path.rstrip("/")):
+        raise UsageProblem(f"{path} exists", "Give a folder that does not exist yet, or a FILE.tar.gz.")

@@ -6,19 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from airmem.commands._bundle import check_bundle, is_bundle, write_bundle
 from airmem.commands._options import Duration, answer_options
 from airmem.commands._output import check_output, show, status_of, write
+from airmem.errors import UsageProblem
 
 if TYPE_CHECKING:
     from airmem.model.verdict import HangReport
+    from airmem.questions.hang import LookingPlan
 
 EPILOG = """\b
 Examples:
   airmem hang-dump scheduler                  the scheduler and all its workers
   airmem hang-dump                            every service that is found here
   airmem hang-dump 4242 --stuck-after 10m     call hung what has waited for more than ten minutes
+  airmem hang-dump scheduler -o evidence.tar.gz   verdict and all facts, to judge elsewhere
+  airmem hang-dump --from evidence.tar.gz
   airmem hang-dump 4242 --format json
 """
+
+PAUSES = "airmem: --pause stops each process; what it writes or waits for just then may be cut short"
 
 
 @click.command("hang-dump", epilog=EPILOG)
@@ -34,11 +41,15 @@ Examples:
 @click.option(
     "--stuck-after",
     type=Duration(),
-    default=60.0,
-    show_default=True,
     metavar="DURATION",
-    help="Call a wait hung when it has lasted longer.",
+    help="Call a wait hung when it has lasted longer.  [default: 60, of a bundle what it was made with]",
 )
+@click.option(
+    "--pause", is_flag=True, help="Stop each process while its stacks are read; harms what it does just then."
+)
+@click.option("--native", is_flag=True, help="Frames of C code, too; needs --pause.")
+@click.option("--locals", "with_locals", is_flag=True, help="Keep values of variables, without what looks secret.")
+@click.option("--from", "bundle", metavar="FILE|DIR", help="Judge a bundle (-o) instead of this system.")
 @answer_options("text", "json")
 @click.option("-v", "--verbose", is_flag=True, help="Every thread with its whole stack.")
 def command(targets: tuple[str, ...], **options: Any) -> int:
@@ -47,20 +58,64 @@ def command(targets: tuple[str, ...], **options: Any) -> int:
     TARGET is a pid or a component (scheduler, celery-worker, gunicorn ...) and means its whole tree; without one every
     service that is found is looked at. Several looks at /proc, then py-spy without stopping anything.
     """
-    check_output(options["output"], options["force"])
-    from airmem.questions.hang import LookingPlan, answer_hang  # noqa: PLC0415  # --help needs none of it
-    from airmem.questions.targets import resolve_target  # noqa: PLC0415
+    from airmem.questions.hang import answer_hang  # noqa: PLC0415  # --help needs none of it
 
-    plan = LookingPlan(
+    _check(targets, options)
+    stuck_after_seconds = options["stuck_after"]
+    if options["bundle"] is not None:
+        from airmem.questions.bundles import open_hang  # noqa: PLC0415
+
+        kept = open_hang(options["bundle"])
+        return _show(answer_hang((), _plan(options), stuck_after_seconds=stuck_after_seconds, source=kept), options)
+    from airmem.questions.targets import resolve_all, resolve_target  # noqa: PLC0415
+
+    roots = tuple(resolve_target(target) for target in targets) if targets else resolve_all()
+    if options["pause"]:
+        click.echo(
+            "airmem: --pause stops each process; what it writes or waits for just then may be cut short", err=True
+        )
+    if is_bundle(options["output"], options["form"]):
+        return _bundle(roots, stuck_after_seconds, options)
+    report = answer_hang(
+        roots, _plan(options), stuck_after_seconds=stuck_after_seconds, with_values=options["with_locals"]
+    )
+    return _show(report, options)
+
+
+def _check(targets: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Refuse what makes no sense before any work is done. Errors: UsageProblem."""
+    if options["native"] and not options["pause"]:
+        raise UsageProblem("--native needs --pause", "Frames of C code can only be read from a process that stands.")
+    if options["bundle"] is not None and (targets or options["pause"]):
+        raise UsageProblem("--from judges what was read then", "Leave TARGET and --pause away.")
+    if options["bundle"] is None and is_bundle(options["output"], options["form"]):
+        check_bundle(options["output"], options["force"])
+    else:
+        check_output(options["output"], options["force"])
+
+
+def _plan(options: dict[str, Any]) -> LookingPlan:
+    from airmem.questions.hang import LookingPlan  # noqa: PLC0415
+
+    return LookingPlan(
         look_count=options["looks"],
         window_seconds=options["window"],
         deadline_seconds=options["deadline"],
         job_count=options["jobs"],
+        is_blocking=options["pause"],
+        with_native=options["native"],
     )
-    report = answer_hang(
-        tuple(resolve_target(target) for target in targets), plan, stuck_after_seconds=options["stuck_after"]
-    )
-    return _show(report, options)
+
+
+def _bundle(roots: tuple[int, ...], stuck_after_seconds: float | None, options: dict[str, Any]) -> int:
+    """Answer, and write the answer and all facts to a bundle; the text is shown as well."""
+    from airmem.questions.bundles import gather  # noqa: PLC0415
+
+    evidence = gather(roots, _plan(options), stuck_after_seconds, options["with_locals"])
+    write_bundle(evidence, options["output"], options["force"])
+    click.echo(f"airmem: wrote {options['output']}", err=True)
+    assert evidence.report is not None  # noqa: S101  # gather raises instead
+    return _show(evidence.report, {**options, "output": None})
 
 
 def _show(report: HangReport, options: dict[str, Any]) -> int:

@@ -2,12 +2,79 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airmem.collect import clock
+from airmem.errors import AirmemError
 
 if TYPE_CHECKING:
     from airmem.collect.hang_source import HangRecord, KeptHang
+    from airmem.collect.looking_plan import LookingPlan
+    from airmem.model.report import PssReport
+    from airmem.model.verdict import HangReport
+
+
+LEAST_PSS_SECONDS = 1.5
+"""Memory is left out where less time than this is left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What belongs to a verdict: memory of each tree, files of control groups, versions of what took part."""
+
+    memory: tuple[PssReport, ...] = ()
+    cgroup_files: dict[str, bytes] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a bundle is made of. `report` is None where nothing could be judged: `problem` says why."""
+
+    record: HangRecord
+    report: HangReport | None
+    surroundings: Surroundings
+    problem: str = ""
+
+
+def gather(
+    root_pids: tuple[int, ...], plan: LookingPlan, stuck_after_seconds: float | None, with_values: bool = False
+) -> Evidence:
+    """Return why each process of the trees stands, and all facts that this is from. Errors: those of answer_hang."""
+    from airmem.collect.hang_source import HangRecord, LiveHang, redact_value  # noqa: PLC0415
+    from airmem.questions.hang import answer_hang  # noqa: PLC0415
+
+    record = HangRecord()
+    source = LiveHang(record, redact_value if with_values else None)
+    report = answer_hang(root_pids, plan, stuck_after_seconds=stuck_after_seconds, source=source)
+    return Evidence(record=record, report=report, surroundings=collect_surroundings(root_pids))
+
+
+def collect_surroundings(root_pids: tuple[int, ...], until_seconds: float | None = None) -> Surroundings:
+    """Return what is around the trees; memory only as long as there is time (of the monotonic clock)."""
+    from airmem.collect.evidence import collect_cgroup_files, collect_versions  # noqa: PLC0415
+    from airmem.collect.source import open_source  # noqa: PLC0415
+
+    return Surroundings(
+        memory=_memory(root_pids, until_seconds),
+        cgroup_files=collect_cgroup_files(open_source(), root_pids),
+        versions=collect_versions(),
+    )
+
+
+def _memory(roots: tuple[int, ...], until: float | None) -> tuple[PssReport, ...]:
+    from airmem.questions.pss import answer_pss  # noqa: PLC0415
+
+    found = []
+    for root in roots:
+        if until is not None and until - clock.monotonic_seconds() < LEAST_PSS_SECONDS:
+            break
+        try:
+            found.append(answer_pss(root, "rollup"))
+        except AirmemError:  # it has ended, or nobody may look: the verdict says so
+            continue
+    return tuple(found)
 
 
 def pack(record: HangRecord) -> dict[str, bytes]:

@@ -13,20 +13,16 @@ from airmem.collect.checks import Ended
 from airmem.errors import AirmemError
 
 if TYPE_CHECKING:
-    from airmem.collect.hang_source import HangRecord
     from airmem.collect.looking_plan import LookingPlan
-    from airmem.model.report import PssReport
     from airmem.model.verdict import HangReport
+    from airmem.questions.bundles import Evidence
 
-__all__ = ["CHECKS", "CheckResult", "Ended", "Evidence", "Gathering", "run_airflow_check", "run_program_check"]
+__all__ = ["CHECKS", "CheckResult", "Ended", "Gathering", "run_airflow_check", "run_program_check"]
 
 CHECKS = ("scheduler", "monitor", "heartbeat")
 FAILED = 1
 SHARE_OF_DEADLINE = 0.65
 """So much of the time for evidence goes into looking; the rest is for thinking and writing."""
-
-LEAST_PSS_SECONDS = 1.5
-"""Memory is left out where less time than this is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +38,6 @@ class CheckResult:
     words: str = ""
     timed_out: bool = False
     is_missing: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What a bundle is made of. `report` is None where nothing could be judged: `problem` says why."""
-
-    record: HangRecord
-    report: HangReport | None
-    memory: tuple[PssReport, ...]
-    cgroup_files: dict[str, bytes]
-    versions: dict[str, str]
-    problem: str
 
 
 def run_program_check(argv: tuple[str, ...], limit_seconds: float) -> CheckResult:
@@ -99,21 +83,19 @@ class Gathering:
 
     def __init__(self, target: str | None, deadline_seconds: float) -> None:
         from airmem.collect.hang_source import HangRecord  # noqa: PLC0415  # only when a check has failed
+        from airmem.questions.bundles import Surroundings  # noqa: PLC0415
 
         self._target = target
         self._deadline_seconds = deadline_seconds
         self._record = HangRecord()
         self._report: HangReport | None = None
-        self._memory: list[PssReport] = []
-        self._cgroup_files: dict[str, bytes] = {}
-        self._versions: dict[str, str] = {}
+        self._surroundings = Surroundings()
         self._problem = "time was up before anything could be judged"
 
     def run(self) -> None:
         """Look, judge, and read what else belongs to it; whatever fails, the rest is kept."""
-        from airmem.collect.evidence import collect_cgroup_files, collect_versions  # noqa: PLC0415
         from airmem.collect.hang_source import LiveHang  # noqa: PLC0415
-        from airmem.collect.source import open_source  # noqa: PLC0415
+        from airmem.questions.bundles import collect_surroundings  # noqa: PLC0415
         from airmem.questions.hang import answer_hang  # noqa: PLC0415
 
         until = clock.monotonic_seconds() + self._deadline_seconds
@@ -124,9 +106,7 @@ class Gathering:
             self._problem = ""
         except AirmemError as fault:
             self._problem = f"{fault.cause}. {fault.remedy}"
-        self._versions = collect_versions()
-        self._cgroup_files = collect_cgroup_files(open_source(), roots)
-        self._memory = _memory(roots, until)
+        self._surroundings = collect_surroundings(roots, until)
 
     def _plan(self) -> LookingPlan:
         from airmem.questions.hang import LookingPlan  # noqa: PLC0415
@@ -141,28 +121,14 @@ class Gathering:
     @property
     def evidence(self) -> Evidence:
         """What was gathered so far."""
+        from airmem.questions.bundles import Evidence  # noqa: PLC0415
+
         return Evidence(
             record=self._record,
             report=self._report,
-            memory=tuple(self._memory),
-            cgroup_files=self._cgroup_files,
-            versions=self._versions,
+            surroundings=self._surroundings,
             problem=self._problem,
         )
-
-
-def _memory(roots: tuple[int, ...], until: float) -> list[PssReport]:
-    from airmem.questions.pss import answer_pss  # noqa: PLC0415
-
-    found = []
-    for root in roots:
-        if until - clock.monotonic_seconds() < LEAST_PSS_SECONDS:
-            break
-        try:
-            found.append(answer_pss(root, "rollup"))
-        except AirmemError:  # it has ended, or nobody may look: the verdict says so
-            continue
-    return found
 
 
 def find_roots(target: str | None) -> tuple[int, ...]:

@@ -28,19 +28,22 @@ def answer_hang(
     root_pids: tuple[int, ...],
     plan: LookingPlan,
     *,
-    stuck_after_seconds: float = STUCK_AFTER_SECONDS,
+    stuck_after_seconds: float | None = None,
     source: HangSource | None = None,
+    with_values: bool = False,
 ) -> HangReport:
     """Return why each process of one or several trees stands, or that it works.
 
     `source` is the running system by default, or a record of an earlier answer. A wait that has lasted for more than
-    `stuck_after_seconds` is called hung. Errors: ProcessGone when none of the processes is there.
+    `stuck_after_seconds` (60, of a record what it was then) is called hung. `with_values` keeps values of variables, without secrets.
+    Errors: ProcessGone when none of the processes is there.
     """
-    from airmem.collect.hang_source import LiveHang  # noqa: PLC0415  # brings subprocess
+    from airmem.collect.hang_source import LiveHang, redact_value  # noqa: PLC0415  # brings subprocess
     from airmem.collect.stacks import collect_hang  # noqa: PLC0415
 
     began = clock.monotonic_seconds()
-    reading = source or LiveHang(None)
+    reading = source or LiveHang(None, redact_value if with_values else None)
+    stuck_after_seconds = _stuck_after(reading, stuck_after_seconds)
     snapshot = collect_hang(reading, root_pids, plan)
     waits = attribute_waits(snapshot, reading.memory, reading.sources)
     roles = detect_roles([one.process for one in snapshot.processes.values()], SnapshotListeners(snapshot))
@@ -61,6 +64,11 @@ def answer_hang(
         gaps=_advise(reading, snapshot.gaps, root_pids),
         findings=check_hang(processes, root_causes),
     )
+
+
+def _stuck_after(source: HangSource, asked_seconds: float | None) -> float:
+    told = source.told("stuck_after_seconds", lambda: STUCK_AFTER_SECONDS if asked_seconds is None else asked_seconds)
+    return float(told) if asked_seconds is None else asked_seconds
 
 
 def _processes(waits: Waits, roles: dict[int, ServiceRole], stuck_after_seconds: float) -> tuple[ProcessVerdict, ...]:
