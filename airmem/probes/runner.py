@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -106,10 +105,10 @@ def run_program(
     """Run a program to its end and return what it left; at the deadline its whole group gets SIGKILL.
 
     `environment` None is airmem's own. With `dies_with_us` the kernel ends it with the thread that called this.
-    Its output goes through unnamed files: what a descendant keeps open cannot hold airmem up. Raises ProgramMissing.
+    Its output goes through files in memory: what a descendant keeps open cannot hold airmem up. Raises ProgramMissing.
     """
     began = time.monotonic()
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with _unnamed() as given, _unnamed() as out, _unnamed() as err:
         given.write(stdin)
         given.seek(0)
         process = _open(
@@ -163,6 +162,11 @@ def start_program(
         dies_with_us=dies_with_us,
     )
     return Running(process, own_session)
+
+
+def _unnamed() -> IO[bytes]:
+    """Return a file in memory: it needs no place that can be written, as with a read-only root."""
+    return open(os.memfd_create("airmem", os.MFD_CLOEXEC), "w+b")  # its caller closes it
 
 
 def _open(

@@ -35,7 +35,8 @@ def answer_hang(
     """Return why each process of one or several trees stands, or that it works.
 
     `source` is the running system by default, or a record of an earlier answer. A wait that has lasted for more than
-    `stuck_after_seconds` (60, of a record what it was then) is called hung. `with_values` keeps values of variables, without secrets.
+    `stuck_after_seconds` (60, of a record what it was then) is called hung. `with_values` keeps values of
+    variables, without secrets.
     Errors: ProcessGone when none of the processes is there.
     """
     from airmem.collect.hang_source import LiveHang, redact_value  # noqa: PLC0415  # brings subprocess
