@@ -72,9 +72,7 @@ def judge_moving(scene: Scene, thread: Thread) -> Wait | None:
 def judge_gil_wait(scene: Scene, thread: Thread) -> Wait | None:
     """Return the verdict on a thread that asks for the GIL again and again while another keeps it."""
     owner = gil_owner(scene, thread)
-    if owner is None or owner is thread or thread.call_name != "futex" or not thread.arguments[3]:
-        return None
-    if not (_keeps_gil(scene, owner) and thread.switches_per_second > MOVING_SWITCHES_PER_SECOND):
+    if owner is None or owner is thread or not _begs(thread) or not _keeps_gil(scene, owner):
         return None
     needs: tuple[Target, ...] = ((owner.pid, owner.tid),)
     evidence: Evidence = {"holder": owner.label}
@@ -86,7 +84,7 @@ def judge_gil_holder(scene: Scene, thread: Thread) -> Wait | None:
     if not thread.owns_gil or not thread.is_still or thread.call_name in ("", "futex"):
         return None
     others = [one for one in scene.python_threads(thread.pid) if one is not thread]
-    if not any(one.call_name == "futex" and one.switches_per_second > MOVING_SWITCHES_PER_SECOND for one in others):
+    if not any(_begs(one) for one in others):
         return None
     return _wait(thread, "gil_held_blocked", {"system_call": thread.call_name})
 
@@ -94,6 +92,13 @@ def judge_gil_holder(scene: Scene, thread: Thread) -> Wait | None:
 def gil_owner(scene: Scene, thread: Thread) -> Thread | None:
     """Return the thread of the same process that holds the GIL, None if none did at the look."""
     return next((one for one in scene.python_threads(thread.pid) if one.owns_gil), None)
+
+
+def _begs(thread: Thread) -> bool:
+    """Whether a thread asks for the GIL again and again: short waits on a futex, a few hundred each second."""
+    calls = [task.system_call for task in thread.tasks]
+    is_short = any(one is not None and one.name == "futex" and one.arguments[3] for one in calls)
+    return is_short and thread.switches_per_second > MOVING_SWITCHES_PER_SECOND
 
 
 def _keeps_gil(scene: Scene, owner: Thread) -> bool:
