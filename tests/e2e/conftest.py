@@ -20,6 +20,13 @@ from tests.e2e.started import Ledger, Started
 collect_ignore_glob = [] if os.environ.get("AIRMEM_E2E") == "1" else ["test_*.py"]
 
 LONGEST_SECONDS = 15 * 60
+LAST = "test_hang.py"
+"""It kills a worker in a way that leaves an executor which runs nothing any more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests that break Airflow be the last."""
+    items.sort(key=lambda item: item.path.name == LAST)
 
 
 @pytest.fixture(scope="session")
