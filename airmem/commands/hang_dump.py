@@ -49,8 +49,17 @@ PAUSES = "airmem: --pause stops each process; what it writes or waits for just t
 )
 @click.option("--native", is_flag=True, help="Frames of C code, too; needs --pause.")
 @click.option("--locals", "with_locals", is_flag=True, help="Keep values of variables, without what looks secret.")
+@click.option(
+    "--profile", type=Duration(), metavar="SECONDS", help="Add where CPU time goes: own and total time by function."
+)
+@click.option(
+    "--signal",
+    "with_signal",
+    is_flag=True,
+    help="Ask Airflow's components for their stacks by SIGQUIT, too; they print them where their output goes.",
+)
 @click.option("--from", "bundle", metavar="FILE|DIR", help="Judge a bundle (-o) instead of this system.")
-@answer_options("text", "json")
+@answer_options("text", "json", "html")
 @click.option("-v", "--verbose", is_flag=True, help="Every thread with its whole stack.")
 def command(targets: tuple[str, ...], **options: Any) -> int:
     """Say why processes stand still: what each thread waits for, who holds it, and what all of it hangs on.
@@ -71,23 +80,41 @@ def command(targets: tuple[str, ...], **options: Any) -> int:
 
     roots = tuple(resolve_target(target) for target in targets) if targets else resolve_all()
     if options["pause"]:
-        click.echo(
-            "airmem: --pause stops each process; what it writes or waits for just then may be cut short", err=True
-        )
+        click.echo(PAUSES, err=True)
+    if options["with_signal"]:
+        _signal(roots)
     if is_bundle(options["output"], options["form"]):
         return _bundle(roots, stuck_after_seconds, options)
     report = answer_hang(
-        roots, _plan(options), stuck_after_seconds=stuck_after_seconds, with_values=options["with_locals"]
+        roots,
+        _plan(options),
+        stuck_after_seconds=stuck_after_seconds,
+        with_values=options["with_locals"],
+        profile_seconds=options["profile"],
     )
     return _show(report, options)
+
+
+def _signal(roots: tuple[int, ...]) -> None:
+    """Ask those that are known to print their stacks on SIGQUIT, and say where to look."""
+    from airmem.questions.signal_stacks import signal_stacks  # noqa: PLC0415  # only with --signal
+
+    asked = signal_stacks(roots)
+    if not asked:
+        click.echo("airmem: --signal: none of these is known to print its stacks on SIGQUIT; none was sent", err=True)
+    for one in asked:
+        where = f"its stacks are in {one.output or 'its standard output'}"
+        click.echo(f"airmem: SIGQUIT to {one.component} {one.pid}: {one.problem or where}", err=True)
 
 
 def _check(targets: tuple[str, ...], options: dict[str, Any]) -> None:
     """Refuse what makes no sense before any work is done. Errors: UsageProblem."""
     if options["native"] and not options["pause"]:
         raise UsageProblem("--native needs --pause", "Frames of C code can only be read from a process that stands.")
-    if options["bundle"] is not None and (targets or options["pause"]):
-        raise UsageProblem("--from judges what was read then", "Leave TARGET and --pause away.")
+    acts = options["pause"] or options["with_signal"] or options["profile"]
+    if options["bundle"] is not None and (targets or acts):
+        remedy = "Leave TARGET, --pause, --signal and --profile away."
+        raise UsageProblem("--from judges what was read then", remedy)
     if options["bundle"] is None and is_bundle(options["output"], options["form"]):
         check_bundle(options["output"], options["force"])
     else:
@@ -111,7 +138,7 @@ def _bundle(roots: tuple[int, ...], stuck_after_seconds: float | None, options: 
     """Answer, and write the answer and all facts to a bundle; the text is shown as well."""
     from airmem.questions.bundles import gather  # noqa: PLC0415
 
-    evidence = gather(roots, _plan(options), stuck_after_seconds, options["with_locals"])
+    evidence = gather(roots, _plan(options), stuck_after_seconds, options["with_locals"], options["profile"])
     write_bundle(evidence, options["output"], options["force"])
     click.echo(f"airmem: wrote {options['output']}", err=True)
     assert evidence.report is not None  # noqa: S101  # gather raises instead
@@ -123,6 +150,12 @@ def _show(report: HangReport, options: dict[str, Any]) -> int:
         from airmem.render import as_json  # noqa: PLC0415  # only the form that was asked for
 
         write(as_json.render(report), options["output"], options["force"])
+    elif options["form"] == "html":
+        from airmem.render.as_html import render_html  # noqa: PLC0415
+        from airmem.views.hang import view_hang  # noqa: PLC0415
+
+        page = render_html(view_hang(report, verbose=True), title="airmem hang-dump")
+        write(page, options["output"], options["force"])
     else:
         from airmem.views.hang import view_hang  # noqa: PLC0415
 

@@ -39,7 +39,11 @@ class Evidence:
 
 
 def gather(
-    root_pids: tuple[int, ...], plan: LookingPlan, stuck_after_seconds: float | None, with_values: bool = False
+    root_pids: tuple[int, ...],
+    plan: LookingPlan,
+    stuck_after_seconds: float | None,
+    with_values: bool = False,
+    profile_seconds: float | None = None,
 ) -> Evidence:
     """Return why each process of the trees stands, and all facts that this is from. Errors: those of answer_hang."""
     from airmem.collect.hang_source import HangRecord, LiveHang, redact_value  # noqa: PLC0415
@@ -47,7 +51,9 @@ def gather(
 
     record = HangRecord()
     source = LiveHang(record, redact_value if with_values else None)
-    report = answer_hang(root_pids, plan, stuck_after_seconds=stuck_after_seconds, source=source)
+    report = answer_hang(
+        root_pids, plan, stuck_after_seconds=stuck_after_seconds, source=source, profile_seconds=profile_seconds
+    )
     return Evidence(record=record, report=report, surroundings=collect_surroundings(root_pids))
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from airmem.collect.hang_source import HangSource
     from airmem.model.gap import Gap
     from airmem.model.service import ServiceRole
-    from airmem.model.verdict import ProcessVerdict
+    from airmem.model.verdict import ProcessVerdict, ProfileRow
+    from airmem.model.waiting import HangSnapshot
 
 __all__ = ["LookingPlan", "answer_hang"]
 
@@ -31,12 +32,13 @@ def answer_hang(
     stuck_after_seconds: float | None = None,
     source: HangSource | None = None,
     with_values: bool = False,
+    profile_seconds: float | None = None,
 ) -> HangReport:
     """Return why each process of one or several trees stands, or that it works.
 
     `source` is the running system by default, or a record of an earlier answer. A wait that has lasted for more than
     `stuck_after_seconds` (60, of a record what it was then) is called hung. `with_values` keeps values of
-    variables, without secrets.
+    variables, without secrets. `profile_seconds` adds where CPU time goes.
     Errors: ProcessGone when none of the processes is there.
     """
     from airmem.collect.hang_source import LiveHang, redact_value  # noqa: PLC0415  # brings subprocess
@@ -46,6 +48,7 @@ def answer_hang(
     reading = source or LiveHang(None, redact_value if with_values else None)
     stuck_after_seconds = _stuck_after(reading, stuck_after_seconds)
     snapshot = collect_hang(reading, root_pids, plan)
+    profile = _profile(reading, snapshot, profile_seconds)
     waits = attribute_waits(snapshot, reading.memory, reading.sources)
     roles = detect_roles([one.process for one in snapshot.processes.values()], SnapshotListeners(snapshot))
     processes = _processes(waits, roles, stuck_after_seconds)
@@ -64,7 +67,21 @@ def answer_hang(
         patterns=check_known(waits, roles),
         gaps=_advise(reading, snapshot.gaps, root_pids),
         findings=check_hang(processes, root_causes),
+        profile=profile,
     )
+
+
+def _profile(
+    source: HangSource, snapshot: HangSnapshot, profile_seconds: float | None
+) -> tuple[ProfileRow, ...] | None:
+    """Return where CPU time goes, None where nobody asked, now or when the record was made."""
+    seconds = source.told("profile asked", lambda: profile_seconds)
+    if seconds is None:
+        return None
+    from airmem.analysis.profile import sum_profile  # noqa: PLC0415  # only with --profile
+    from airmem.collect.profile import collect_profile  # noqa: PLC0415
+
+    return sum_profile(*collect_profile(source, [*snapshot.stacks], float(seconds)))
 
 
 def _stuck_after(source: HangSource, asked_seconds: float | None) -> float:
