@@ -235,6 +235,18 @@ def make_heap() -> Iterator[Example]:
             yield name, console((" ".join(("airmem", *arguments)), at_terminal((*AIRMEM, *arguments))))
 
 
+def make_hang() -> Iterator[Example]:
+    """Show a scheduler that stands still: the tutorial's own program."""
+    program = EXAMPLES / "stuck-scheduler.py"
+    with subprocess.Popen([sys.executable, str(program)], stdin=subprocess.DEVNULL, cwd=EXAMPLES) as process:
+        try:
+            time.sleep(4)
+            printed = at_terminal((*AIRMEM, "hang-dump", str(process.pid)))
+        finally:
+            process.terminate()
+    yield "hang.txt", console((f"airmem hang-dump {process.pid}", printed))
+
+
 def make_keys() -> Iterator[Example]:
     """Make a table of the keys of each schema."""
     for path in sorted(SCHEMAS.glob("*.json")):
@@ -290,6 +302,7 @@ def make_all() -> Iterator[Example]:
     yield from make_pod()
     yield from make_doctor()
     yield from make_heap()
+    yield from make_hang()
     with tempfile.TemporaryDirectory() as folder:
         yield from make_tutorial(folder)
 

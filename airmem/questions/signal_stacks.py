@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signalled:
+class Signaled:
     """A process that was asked, and where its standard output goes; or why it was not."""
 
     pid: int
@@ -21,7 +21,7 @@ class Signalled:
     problem: str
 
 
-def signal_stacks(root_pids: tuple[int, ...], source: Source | None = None) -> tuple[Signalled, ...]:
+def signal_stacks(root_pids: tuple[int, ...], source: Source | None = None) -> tuple[Signaled, ...]:
     """Send SIGQUIT to every process of the trees that prints its stacks on it; the others are left alone.
 
     Looked at immediately before: the role by its detector, the handler in SigCgt.
@@ -42,5 +42,5 @@ def signal_stacks(root_pids: tuple[int, ...], source: Source | None = None) -> t
             mask, output = collect_caught_signals(reader, process.pid)
             if role is not None and may_signal(role, mask):
                 problem = ask_for_stacks(process.pid)
-                found.append(Signalled(pid=process.pid, component=role.component, output=output, problem=problem))
+                found.append(Signaled(pid=process.pid, component=role.component, output=output, problem=problem))
     return tuple(found)
