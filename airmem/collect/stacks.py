@@ -21,7 +21,7 @@ from airmem.collect.looks import collect_look
 from airmem.collect.pressure import Pressures
 from airmem.collect.processes import collect_tree_processes
 from airmem.collect.source import open_source
-from airmem.errors import Malformed, ProcessGone
+from airmem.errors import Malformed, NotPermitted, ProcessGone
 from airmem.kernel.fdinfo import parse_locks
 from airmem.model.descriptor import Holder
 from airmem.model.waiting import HangSnapshot
@@ -40,7 +40,7 @@ SEARCH_SECONDS = 2.0
 
 
 def collect_hang(source: HangSource, root_pids: tuple[int, ...], plan: LookingPlan) -> HangSnapshot:
-    """Return the facts of one or several trees. Errors: ProcessGone when none of the processes is there."""
+    """Return the facts of one or several trees. Errors: ProcessGone, NotPermitted when none is seen."""
     taken_at_seconds = begin(source)
     place = source.told("place", lambda: _place(root_pids, plan))
     roots = tuple(int(pid) for pid in place["root_pids"])
@@ -89,7 +89,7 @@ def _place(root_pids: tuple[int, ...], plan: LookingPlan) -> dict[str, Any]:
 
 
 def _find_trees(source: HangSource, root_pids: tuple[int, ...]) -> list[int]:
-    """Return the pids of all trees, parents first, each once. Errors: ProcessGone."""
+    """Return the pids of all trees, parents first, each once. Errors: ProcessGone, NotPermitted."""
 
     def search() -> list[int]:
         reader = open_source()
@@ -98,6 +98,11 @@ def _find_trees(source: HangSource, root_pids: tuple[int, ...]) -> list[int]:
 
     pids = [int(pid) for pid in source.told("tree", search) or ()]
     if not pids:
+        if any(source.layer("facts").has_process(root) for root in root_pids):
+            raise NotPermitted(
+                f"process {root_pids[0]} exists but /proc hides it (hidepid)",
+                "Run airmem as root, or as a member of the group that the gid= option of /proc's mount names",
+            )
         named = ", ".join(str(root) for root in root_pids)
         raise ProcessGone(f"there is no process {named}", "List what runs here with: airmem ps")
     return pids
