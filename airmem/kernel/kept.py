@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from airmem.kernel.record import Kept
+    from airmem.kernel.source import OpenMemory
     from airmem.model.gap import Gap
     from airmem.model.snapshot import TreeSnapshot
 
@@ -142,6 +143,10 @@ class KeptProcess:
     def read_at(self, name: str, at_bytes: int, size_bytes: int) -> bytes:  # noqa: ARG002
         """Refuse: parts of files are kept elsewhere (collect.lookups)."""
         raise _refusal(errno.ENODATA, name)
+
+    def memory(self) -> OpenMemory:
+        """Refuse: contents of memory are not kept here."""
+        raise _refusal(errno.ENODATA, "mem")
 
     def read_own(self, path: str, limit_bytes: int) -> bytes:  # noqa: ARG002
         """Refuse: sources are kept elsewhere (collect.lookups)."""
