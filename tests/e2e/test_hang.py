@@ -27,7 +27,7 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def idle(airflow: Airflow, tasks: list[dict[str, Any]], ask: Ask) -> Airflow:
+def idle(airflow: Airflow, ask: Ask) -> Airflow:
     """Airflow when no worker runs a task."""
     airflow.let_go()
     pid = airflow.components["scheduler"].pid

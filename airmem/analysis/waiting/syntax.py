@@ -48,7 +48,7 @@ class Syntax:
         named = [node for node in calls if inner and _last_name(node.func) == inner]
         blocking = [node for node in calls if not inner and _last_name(node.func) in BLOCKING_CALLS]
         chosen = named or blocking or calls
-        return ast.unparse(max(chosen, key=_depth_of).func) if chosen else None
+        return ast.unparse(_outer_link(max(chosen, key=_depth_of), chosen).func) if chosen else None
 
     def calls(self, line: int) -> set[str]:
         """Return the names of all functions that are called at a line: `get` for `q.get(1)`."""
@@ -203,6 +203,14 @@ def _last_name(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def _outer_link(node: ast.Call, chosen: list[ast.Call]) -> ast.Call:
+    """Return the last link of a chain of calls: `connect(...).execute` waits more often than `connect`."""
+    for other in chosen:
+        if other is not node and any(below is node for below in _below(other.func)):
+            return _outer_link(other, chosen)
+    return node
 
 
 def _depth_of(node: ast.Call) -> tuple[int, int]:
