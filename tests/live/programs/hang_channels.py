@@ -8,7 +8,6 @@ import http.client
 import multiprocessing
 import os
 import select
-import signal
 import socket
 import socketserver
 import sqlite3
@@ -209,33 +208,21 @@ def file_lock_of_dead_maker() -> None:
     """The process that locked has ended; its child inherited the file description, and the lock with it."""
     path = tempfile.mktemp(prefix="airmem-lock-")
     file = open(path, "w")
+    alive, held_by_root = os.pipe()
 
     def maker() -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
-        pid = os.fork()
-        if pid == 0:
-            run_with_parent_of(root)
-            time.sleep(FOREVER)
-        os._exit(0)
+        os.close(held_by_root)
+        if os.fork() == 0:
+            os.close(1)
+            os.read(alive, 1)  # the end of the root ends this orphan
 
-    root = os.getpid()
     os.waitpid(fork(maker), 0)
     file.close()
     ready(path=path)
     other = open(path)
     os.unlink(path)
     fcntl.flock(other, fcntl.LOCK_EX)
-
-
-def run_with_parent_of(root: int) -> None:
-    """End when the root does, as an orphan: nobody else would end it."""
-    reading = os.fork()
-    if reading == 0:
-        watched = os.getppid()
-        while os.path.exists(f"/proc/{root}/stat"):
-            time.sleep(0.2)
-        os.kill(watched, signal.SIGKILL)
-        os._exit(0)
 
 
 @case
