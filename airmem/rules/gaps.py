@@ -54,6 +54,11 @@ REMEDIES = {
     "not_in_format": "airmem capture TARGET -o FILE keeps all; of plain files /proc/PID/smaps tells most",
     "file_cut": "Save the file again, whole",
     "no_totals": "Save it again: pmap without -q, or better cat /proc/PID/smaps > FILE",
+    "other_version": "Read it with the Python that was traced: airmem analyze --python /path/to/python FILE",
+    "damaged": "Copy the file again, whole",
+    "no_capture": "Give files that memray wrote",
+    "aggregated": "Trace without --aggregate",
+    "churn_not_read": "Ask for it with --churn, where there is memory for it",
     "malformed": "Please report this with the output of: airmem --version; uname -r",
     "unreadable": "Run the command again; if it persists, please report it",
 }

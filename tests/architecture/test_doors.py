@@ -10,8 +10,17 @@ import pytest
 from tests.architecture.house import HOUSE, THINKING, Module, parse, words
 
 READER = "airmem.kernel.reader"
-DOORS = (READER, "airmem.commands", "airmem.cli", "airmem.recording", "airmem.capture", "airmem.probes.runner",
-         "airmem.kernel.root_files")  # fmt: skip
+DOORS = (
+    READER,
+    "airmem.commands",
+    "airmem.cli",
+    "airmem.recording",
+    "airmem.capture",
+    "airmem.probes.runner",
+    "airmem.probes.memray_file",
+    "airmem.probes.installed",
+    "airmem.kernel.root_files",
+)
 """Only these open files or list folders: commands those that their options name, root_files the sources that a process
 sees, below its open root. Of them, only the READERS open kernel files."""
 

@@ -18,6 +18,7 @@ UNITLESS = {
     "count": "objects of a type; the word of airmem heap's JSON",
     "depth": "steps below the root of a tree of processes",
     "version": "of a control group's hierarchy: 1 or 2",
+    "line": "of a source file, counted from 1, as tracebacks name it",
     "cgroup_version": "the same",
     "ptrace_scope": "Yama's word: 0 to 3",
     "line": "of a source file, from 1",

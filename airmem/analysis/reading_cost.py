@@ -1,0 +1,54 @@
+"""What reading captures will cost, told by their headers before anything is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airmem.model.allocation import ReadingCost
+from airmem.units import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airmem.model.allocation import CaptureState
+
+START_SECONDS = 0.25
+SECONDS_PER_ALLOCATION = 0.75e-6
+CHURN_SECONDS_PER_ALLOCATION = 0.4e-6
+"""CPU here, one core of a shared machine, of captures of 1 to 33 million records (docs/commands/analyze.md)."""
+
+RAW_BYTES_PER_ALLOCATION = 3.5
+"""Of an uncompressed capture whose writer never counted (measured)."""
+
+START_BYTES = 48 * MIB
+BYTES_PER_BYTE = 4
+CHURN_BYTES_PER_BYTE = 16
+"""Memory for each byte of a capture, at most: it follows distinct stacks, which only a reading tells (measured)."""
+
+MOST_CHURN_BYTES = 256 * MIB
+"""Churn is read unasked where that takes no more memory than this."""
+
+
+def estimate_cost(states: Sequence[CaptureState], *, with_churn: bool) -> ReadingCost:
+    """Return CPU seconds and the memory of the reader, at most. Files are read one after the other."""
+    each = SECONDS_PER_ALLOCATION + CHURN_SECONDS_PER_ALLOCATION * with_churn
+    factor = CHURN_BYTES_PER_BYTE if with_churn else BYTES_PER_BYTE
+    largest = max((one.size_bytes for one in states if one.header), default=0)
+    return ReadingCost(
+        cpu_seconds=START_SECONDS + each * sum(map(_allocations, states)),
+        memory_bytes=START_BYTES + factor * largest,
+        size_bytes=sum(one.size_bytes for one in states if one.header),
+    )
+
+
+def can_afford_churn(states: Sequence[CaptureState]) -> bool:
+    """Whether churn can be read within MOST_CHURN_BYTES, and whether there is any (an aggregated file has none)."""
+    if any(one.header is not None and one.header.is_aggregated for one in states):
+        return False
+    return estimate_cost(states, with_churn=True).memory_bytes <= MOST_CHURN_BYTES
+
+
+def _allocations(state: CaptureState) -> float:
+    if state.header is None:
+        return 0
+    return state.header.allocation_count or state.size_bytes / RAW_BYTES_PER_ALLOCATION

@@ -1,0 +1,56 @@
+"""Reads what is installed in a folder of packages: the RECORD of each distribution (PEP 376, PEP 627)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MOST_BYTES = 64 << 20
+SUFFIX = ".dist-info"
+
+
+def read_records(folders: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return for each folder that can be read its files, by their path in it, and the distribution of each."""
+    found = {}
+    for folder in folders:
+        files = dict(_read_folder(folder))
+        if files:
+            found[folder] = files
+    return found
+
+
+def parse_record(text: str) -> Iterator[str]:
+    """Return the paths of a RECORD that lie in the folder itself, without the distribution's own description."""
+    for line in text.splitlines():
+        path = line[1 : line.find('"', 1)] if line.startswith('"') else line.partition(",")[0]
+        if path and not path.startswith(("..", "/")) and ".dist-info/" not in path:
+            yield path
+
+
+def _read_folder(folder: str) -> Iterator[tuple[str, str]]:
+    try:
+        names = sorted(os.listdir(folder))
+    except (OSError, ValueError):
+        return
+    for name in names:
+        if name.endswith(SUFFIX):
+            distribution = name.removesuffix(SUFFIX).rpartition("-")[0].replace("_", "-").lower()
+            for path in parse_record(_read(f"{folder}/{name}/RECORD")):
+                yield path, distribution
+
+
+def _read(path: str) -> str:
+    """Return a file's text; empty when it is missing, or no regular file of a sensible size."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with open(file, "rb", buffering=0) as stream:
+        facts = os.fstat(file)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MOST_BYTES:
+            return ""
+        return stream.read(MOST_BYTES).decode(errors="replace")

@@ -1,0 +1,238 @@
+"""The one user of memray's FileReader: reads captures and sums their records while it streams.
+
+It runs as a program of its own, in the Python whose memray wrote the captures (airmem's by default). So a damaged file
+that crashes memray ends this program only, the memory of one large file is given back before the next, and another
+memray is a matter of another Python. It needs Python 3.9, memray 1.19 and nothing of airmem.
+
+Standard input is a request: {"paths": [...], "views": [...], "application": [...], "point_count": N}. Standard output
+are lines of JSON, [word, value]: for each file `begin` and its path, then `capture`, `timeline`, one `view` for each,
+`end`; or `problem` and its text.
+
+A stack is reduced to three of its frames: the innermost (its function), the innermost outside the standard library (the
+package), and the innermost of the application. So the answer grows with distinct places and never with allocations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import resource
+import sys
+
+if __name__ == "__main__":
+    del sys.path[0]  # this folder: a module in it must not stand for another of the same name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    Frame = tuple[str, str, int]
+    Emit = Callable[[str, Any], None]
+
+SILENCE = 60
+"""A log level above memray's highest: what its parser says of a cut file is said by airmem."""
+
+FIRST_FRAMES = 12
+"""So many innermost frames are asked for at first: most stacks have their three frames among them."""
+
+LEAST_BYTES = 1024
+"""Functions that hold less are told together."""
+
+NO_FRAME = ("", "", 0)
+LIBRARIES = ("/site-packages/", "/dist-packages/")
+STANDARD = ("<frozen ", "<string>", "<stdin>", "<attrs generated", "<__array_function__", "<unknown>")
+STANDARD_FOLDERS = ("/lib/python3", "/lib64/python3", "/Lib/")
+OTHER, PACKAGE, APPLICATION, OWN = 0, 1, 2, 3
+
+
+class Places:
+    """Tells what a file belongs to: each path is looked at once."""
+
+    def __init__(self, application: list[str]) -> None:
+        self._application = tuple(application)
+        self.kinds: dict[str, int] = {}
+
+    def look(self, path: str) -> int:
+        """Return OTHER (standard library, import system), PACKAGE, APPLICATION or OWN (memray itself); keep it."""
+        kind = self.kinds[path] = self._kind(path)
+        return kind
+
+    def _kind(self, path: str) -> int:
+        """Return the kind of a path that was not met before.
+
+        The application is what the request names (a folder, or the beginning of a path below site-packages); where it
+        names nothing, all that is neither installed nor of the standard library, and airflow.
+        """
+        for marker in LIBRARIES:
+            at = path.rfind(marker)
+            if at >= 0:
+                inside = path[at + len(marker) :]
+                if inside.startswith("memray/"):
+                    return OWN
+                named = self._application or ("airflow/",)
+                return APPLICATION if inside.startswith(named) or self._is_named(path) else PACKAGE
+        if "/memray/commands/" in path or path.endswith("/memray/__main__.py"):
+            return OWN
+        if self._is_named(path):
+            return APPLICATION
+        if path.startswith("<") or any(folder in path for folder in STANDARD_FOLDERS):
+            return OTHER
+        return PACKAGE if self._application else APPLICATION
+
+    def _is_named(self, path: str) -> bool:
+        return bool(self._application) and path.startswith(self._application)
+
+
+class View:
+    """The sums of one view: by innermost function, by the application's frame and the package's file, by allocator."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._functions: dict[tuple[str, str], list[int]] = {}
+        self._causes: dict[tuple[Frame, str], list[int]] = {}
+        self._allocators: dict[int, list[int]] = {}
+        self.stack_count = 0
+        self.total_bytes = 0
+
+    def add_all(self, records: Iterable[Any]) -> None:
+        """Add records; each is dropped before the next comes."""
+        for record in records:
+            size_bytes, count = record.size, record.n_allocations
+            inner, application, package = self._reduce(record)
+            self.stack_count += 1
+            self.total_bytes += size_bytes
+            _add(self._functions, inner[:2], size_bytes, count)
+            _add(self._causes, (application, package), size_bytes, count)
+            _add(self._allocators, record.allocator, size_bytes, count)
+
+    def rows(self, least_bytes: int) -> dict[str, Any]:
+        """Return the sums, ready for JSON; functions below `least_bytes` are one row without a name."""
+        functions: list[tuple[str, str, int, int]] = []
+        rest = [0, 0]
+        for name, (size_bytes, count) in self._functions.items():
+            if size_bytes >= least_bytes:
+                functions.append((name[0], name[1], size_bytes, count))
+            else:
+                rest = [rest[0] + size_bytes, rest[1] + count]
+        if rest[1]:
+            functions.append(("", "", rest[0], rest[1]))
+        return {
+            "total_bytes": self.total_bytes,
+            "stack_count": self.stack_count,
+            "functions": functions,
+            "causes": [(*frame, package, *sums) for (frame, package), sums in self._causes.items()],
+            "allocators": [(number, *sums) for number, sums in self._allocators.items()],
+        }
+
+    def _reduce(self, record: Any) -> tuple[Frame, Frame, str]:
+        """Return the innermost frame, the application's frame and the file of the package's frame."""
+        try:
+            stack = record.stack_trace(FIRST_FRAMES)
+        except NotImplementedError:  # an allocator that memray keeps no stack for
+            return NO_FRAME, NO_FRAME, ""
+        kinds = self._places.kinds
+        inner, package, done = NO_FRAME, "", 0
+        while True:
+            for frame in stack[done:]:
+                kind = kinds.get(frame[1])
+                if kind is None:
+                    kind = self._places.look(frame[1])
+                if kind == OWN:
+                    continue
+                if inner is NO_FRAME:
+                    inner = frame
+                if kind != OTHER:
+                    package = package or frame[1]
+                    if kind == APPLICATION:
+                        return inner, frame, package
+            if done or len(stack) < FIRST_FRAMES:
+                return inner, NO_FRAME, package
+            done = len(stack)
+            stack = record.stack_trace()
+
+
+def _add(sums: dict[Any, list[int]], key: Any, size_bytes: int, count: int) -> None:
+    found = sums.get(key)
+    if found is None:
+        sums[key] = [size_bytes, count]
+    else:
+        found[0] += size_bytes
+        found[1] += count
+
+
+def read_capture(path: str, request: dict[str, Any], emit: Emit) -> None:
+    """Read one capture and emit what it tells.
+
+    Errors: OSError when memray cannot read it, NotImplementedError for a view that an aggregated capture lacks.
+    """
+    import memray  # noqa: PLC0415  # what else is in here works without
+
+    memray.set_log_level(SILENCE)  # type: ignore[attr-defined,unused-ignore]
+    places = Places(request["application"])
+    with memray.FileReader(path) as reader:
+        emit("capture", _describe(reader.metadata, memray.__version__))  # type: ignore[attr-defined,unused-ignore]
+        emit("timeline", _thin(list(reader.get_memory_snapshots()), request["point_count"]))
+        for name in request["views"]:
+            view = View(places)
+            view.add_all(_records(reader, name))
+            emit("view", {"view": name, **view.rows(LEAST_BYTES)})
+            del view
+            _give_back()
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    emit("end", {"peak_rss_bytes": used.ru_maxrss * 1024, "cpu_seconds": used.ru_utime + used.ru_stime})
+
+
+def _records(reader: Any, view: str) -> Iterable[Any]:
+    if view == "peak":
+        return reader.get_high_watermark_allocation_records(merge_threads=True)  # type: ignore[no-any-return]
+    if view == "leaked":
+        return reader.get_leaked_allocation_records(merge_threads=True)  # type: ignore[no-any-return]
+    return reader.get_temporary_allocation_records(merge_threads=True, threshold=1)  # type: ignore[no-any-return]
+
+
+def _describe(metadata: Any, version: str) -> dict[str, Any]:
+    return {
+        "memray_version": version,
+        "pid": metadata.pid,
+        "peak_bytes": metadata.peak_memory,
+        "python_allocator": str(metadata.python_allocator),
+        "traces_python_allocators": bool(metadata.trace_python_allocators),
+    }
+
+
+def _thin(snapshots: list[Any], most: int) -> dict[str, Any]:
+    """Return at most `most` snapshots, of each stretch the one with the largest heap, and when the last was taken."""
+    step = max(1, -(-len(snapshots) // most))
+    kept = [max(snapshots[at : at + step], key=lambda one: one.heap) for at in range(0, len(snapshots), step)]
+    points = [(one.time / 1000, one.heap, one.rss) for one in kept]
+    return {"last_at_seconds": snapshots[-1].time / 1000 if snapshots else None, "points": points}
+
+
+def _give_back() -> None:
+    """Give freed memory back to the kernel, so that two views take no more than the larger one."""
+    with contextlib.suppress(AttributeError, OSError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def main() -> None:
+    """Answer one request."""
+    request = json.load(sys.stdin)
+    gc.disable()  # millions of tuples and no cycle among them
+
+    def emit(word: str, value: Any) -> None:
+        sys.stdout.write(json.dumps([word, value]) + "\n")
+        sys.stdout.flush()
+
+    for path in request["paths"]:
+        emit("begin", path)
+        try:
+            read_capture(path, request, emit)
+        except Exception as problem:  # memray raises what it likes for a damaged file
+            emit("problem", f"{type(problem).__name__}: {problem}")
+
+
+if __name__ == "__main__":
+    main()
