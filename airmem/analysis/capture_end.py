@@ -11,6 +11,9 @@ MOST_SILENCE_SECONDS = 1.0
 """memray takes a snapshot of the heap every 10 ms by a thread of its own. Between the last one and the end of a whole
 capture there were 0.01 to 0.02 s; after a disk was full, or in a file cut in half, 1.3 s and more (measured)."""
 
+OPENING_SECONDS = 0.05
+"""A file that was never closed has the time of its opening for start and end, up to some ms apart (measured: 1 ms)."""
+
 BLOCK_BYTES = 4096
 """memray grows its file in whole blocks, so that one that the disk stopped ends at a block's end."""
 
@@ -58,7 +61,9 @@ def _judge_closed(facts: CaptureFacts) -> tuple[str, str]:
 def is_closed(state: CaptureState) -> bool:
     """Whether its writer came back to the header at the end: only then does it tell an end and a count."""
     header = state.header
-    return header is not None and (header.ended_at_seconds > header.started_at_seconds or header.allocation_count > 0)
+    if header is None:
+        return False
+    return header.allocation_count > 0 or header.ended_at_seconds - header.started_at_seconds > OPENING_SECONDS
 
 
 def silence_of(facts: CaptureFacts) -> float | None:

@@ -109,6 +109,13 @@ def collect_records(folders: Sequence[str]) -> dict[str, dict[str, str]]:
     return read_records(folders)
 
 
+def collect_flamegraph(path: str, python: str = "") -> bytes:
+    """Return memray's flame graph of a capture. Errors: NotMeasurable, ProgramMissing."""
+    from airmem.probes.flamegraph import draw_flamegraph  # noqa: PLC0415  # loads subprocess
+
+    return draw_flamegraph(path, python or sys.executable)
+
+
 def _is_aggregated(state: CaptureState) -> bool:
     return state.header is not None and state.header.is_aggregated
 

@@ -8,8 +8,9 @@ Standard input is a request: {"paths": [...], "views": [...], "application": [..
 are lines of JSON, [word, value]: for each file `begin` and its path, then `capture`, `timeline`, one `view` for each,
 `end`; or `problem` and its text.
 
-A stack is reduced to three of its frames: the innermost (its function), the innermost outside the standard library (the
-package), and the innermost of the application. So the answer grows with distinct places and never with allocations.
+A stack is reduced to three of its frames: the innermost that is not the import system's (its function), the innermost
+outside the standard library (the package), and the innermost of the application. So the answer grows with distinct
+places and never with allocations.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import contextlib
 import ctypes
 import gc
 import json
+import os
 import resource
+import signal
 import sys
 
 if __name__ == "__main__":
@@ -41,11 +44,14 @@ FIRST_FRAMES = 12
 LEAST_BYTES = 1024
 """Functions that hold less are told together."""
 
+PR_SET_PDEATHSIG = 1
+"""prctl(2): a child that reads a view ends with its parent."""
+
 NO_FRAME = ("", "", 0)
 LIBRARIES = ("/site-packages/", "/dist-packages/")
-STANDARD = ("<frozen ", "<string>", "<stdin>", "<attrs generated", "<__array_function__", "<unknown>")
 STANDARD_FOLDERS = ("/lib/python3", "/lib64/python3", "/Lib/")
-OTHER, PACKAGE, APPLICATION, OWN = 0, 1, 2, 3
+IMPORT_SYSTEM = "<frozen importlib."
+IMPORTS, OTHER, PACKAGE, APPLICATION, OWN = -1, 0, 1, 2, 3
 
 
 class Places:
@@ -56,7 +62,7 @@ class Places:
         self.kinds: dict[str, int] = {}
 
     def look(self, path: str) -> int:
-        """Return OTHER (standard library, import system), PACKAGE, APPLICATION or OWN (memray itself); keep it."""
+        """Return IMPORTS (import system), OTHER (standard library), PACKAGE, APPLICATION or OWN (memray); keep it."""
         kind = self.kinds[path] = self._kind(path)
         return kind
 
@@ -76,11 +82,11 @@ class Places:
                 return APPLICATION if inside.startswith(named) or self._is_named(path) else PACKAGE
         if "/memray/commands/" in path or path.endswith("/memray/__main__.py"):
             return OWN
-        if self._is_named(path):
-            return APPLICATION
         if path.startswith("<") or any(folder in path for folder in STANDARD_FOLDERS):
-            return OTHER
-        return PACKAGE if self._application else APPLICATION
+            kind = IMPORTS if path.startswith(IMPORT_SYSTEM) else OTHER
+        else:
+            kind = PACKAGE if self._application else APPLICATION
+        return APPLICATION if self._is_named(path) else kind
 
     def _is_named(self, path: str) -> bool:
         return bool(self._application) and path.startswith(self._application)
@@ -142,9 +148,9 @@ class View:
                     kind = self._places.look(frame[1])
                 if kind == OWN:
                     continue
-                if inner is NO_FRAME:
+                if inner is NO_FRAME and kind != IMPORTS:
                     inner = frame
-                if kind != OTHER:
+                if kind > OTHER:
                     package = package or frame[1]
                     if kind == APPLICATION:
                         return inner, frame, package
@@ -175,14 +181,50 @@ def read_capture(path: str, request: dict[str, Any], emit: Emit) -> None:
     with memray.FileReader(path) as reader:
         emit("capture", _describe(reader.metadata, memray.__version__))  # type: ignore[attr-defined,unused-ignore]
         emit("timeline", _thin(list(reader.get_memory_snapshots()), request["point_count"]))
+        _give_back()
         for name in request["views"]:
-            view = View(places)
-            view.add_all(_records(reader, name))
-            emit("view", {"view": name, **view.rows(LEAST_BYTES)})
-            del view
-            _give_back()
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    emit("end", {"peak_rss_bytes": used.ru_maxrss * 1024, "cpu_seconds": used.ru_utime + used.ru_stime})
+            _in_child(lambda view: emit("view", _sum(reader, view, places)), name)
+    uses = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    emit(
+        "end",
+        {
+            "peak_rss_bytes": max(one.ru_maxrss for one in uses) * 1024,
+            "cpu_seconds": sum(one.ru_utime + one.ru_stime for one in uses),
+        },
+    )
+
+
+def _sum(reader: Any, name: str, places: Places) -> dict[str, Any]:
+    view = View(places)
+    view.add_all(_records(reader, name))
+    return {"view": name, **view.rows(LEAST_BYTES)}
+
+
+def _in_child(read: Callable[[str], None], name: str) -> None:
+    """Run `read` in a forked child, so that no view pays for the memory that another one left in pieces.
+
+    Errors: OSError when the child did not end well; what it raised itself is in the text.
+    """
+    sys.stdout.flush()
+    receiver, sender = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(AttributeError, OSError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        try:
+            read(name)
+            os._exit(0)
+        except BaseException as problem:  # it must not go on as a second parent
+            os.write(sender, f"{type(problem).__name__}: {problem}".encode(errors="replace")[:4096])
+            os._exit(1)
+    os.close(sender)
+    with open(receiver, "rb") as pipe:
+        said = pipe.read().decode()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status < 0:
+        raise OSError(f"memray's reader ended by signal {-status}")
+    if status:
+        raise OSError(said)
 
 
 def _records(reader: Any, view: str) -> Iterable[Any]:

@@ -89,6 +89,13 @@ def preview_analyze(paths: Sequence[str], with_churn: bool | None = None) -> Rea
     return estimate_cost(states, with_churn=can_afford_churn(states) if with_churn is None else with_churn)
 
 
+def draw_flamegraph(path: str, python: str = "") -> bytes:
+    """Return memray's own flame graph of a capture, as a page. Errors: NotMeasurable, ProgramMissing."""
+    from airmem.collect.allocations import collect_flamegraph  # noqa: PLC0415  # seldom asked for
+
+    return collect_flamegraph(path, python)
+
+
 def judge_files(
     captures: Sequence[CaptureFacts], ends: dict[str, str] | None = None, prefix: str = ""
 ) -> tuple[CaptureFile, ...]:

@@ -19,10 +19,12 @@ DOORS = (
     "airmem.probes.runner",
     "airmem.probes.memray_file",
     "airmem.probes.installed",
+    "airmem.probes.memray_reader",
+    "airmem.probes.flamegraph",
     "airmem.kernel.root_files",
 )
-"""Only these open files or list folders: commands those that their options name, root_files the sources that a process
-sees, below its open root. Of them, only the READERS open kernel files."""
+"""Only these open files or list folders: commands those that their options name, probes captures and what is installed,
+root_files the sources that a process sees, below its open root. Of them, only the READERS open kernel files."""
 
 READERS = (READER, "airmem.capture.collector", "airmem.capture.frames")
 """The collector and its page tables read by themselves, because they must run alone where airmem is not installed."""
