@@ -51,7 +51,14 @@ kernels: ## run airmem on other kernels under emulation (downloads Debian's)
 clean: ## remove what make has made
 	rm -rf $(VENV) site dist build
 
-.PHONY: e2e bundle
+.PHONY: e2e bundle memray-versions bench-analyze
+
+memray-versions: $(VENV)/.dev ## trace and analyze with each memray that is supported (installs them)
+	$(BIN)/python tests/memray_versions.py
+
+bench-analyze: $(VENV)/.dev ## measure airmem analyze against the bare loop over memray's records
+	$(BIN)/python -m compileall -q airmem
+	$(BIN)/python tests/benchmarks/analyze.py
 
 e2e: $(VENV)/.dev ## bring up a real Airflow, gunicorn and Celery, and check what airmem says of them
 	AIRMEM_E2E=1 $(BIN)/python -m pytest tests/e2e

@@ -14,6 +14,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -233,6 +234,20 @@ def make_heap() -> Iterator[Example]:
         for name, options in (("heap.txt", ("--top", "8")), ("heap-type.txt", ("--type", "dict"))):
             arguments = ("heap", str(tree.pid), *options)
             yield name, console((" ".join(("airmem", *arguments)), at_terminal((*AIRMEM, *arguments))))
+def make_analyze(folder: str) -> Iterator[Example]:
+    """Show what a program's captures hold, and how two of different length tell a leak from a cache."""
+    for name, requests, seconds in (("short", "2000", "0.5"), ("long", "6000", "2")):
+        shutil.copy(DOCS.parent / "tests/live/programs/leak_and_cache.py", folder)
+        program = ("leak_and_cache.py", requests, seconds)
+        run_in(folder, "python3", "-m", "memray", "run", "-q", "-o", f"{name}.bin", *program)
+    for name, words in (("analyze.txt", ("short.bin",)), ("analyze-diff.txt", ("short.bin", "--diff", "long.bin"))):
+        arguments = ("analyze", *words, "--top", "4")
+        yield name, console((" ".join(("airmem", *arguments)), run_in(folder, *AIRMEM, *arguments)))
+
+
+def run_in(folder: str, *arguments: str) -> str:
+    """Return what a command prints in a folder."""
+    return run_any("env", f"--chdir={folder}", *arguments)
 
 
 def make_hang() -> Iterator[Example]:
@@ -305,6 +320,7 @@ def make_all() -> Iterator[Example]:
     yield from make_hang()
     with tempfile.TemporaryDirectory() as folder:
         yield from make_tutorial(folder)
+        yield from make_analyze(folder)
 
 
 def words_of(text: str) -> set[str]:

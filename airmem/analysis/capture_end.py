@@ -38,7 +38,8 @@ def _judge_unread(facts: CaptureFacts) -> tuple[str, str] | None:
     if state.header is None:
         return "no_capture", _tell_stranger(state)
     if "incompatible with this version" in facts.problem:
-        return "other_version", f"written by memray {memray_of(state)}, file format {state.header.format_id}"
+        writer = f"written by memray {memray_of(state)} in Python {state.header.python_version}"
+        return "other_version", f"{writer}, file format {state.header.format_id}"
     if state.is_whole is False:
         return "truncated", f"the compressed file ends in the middle, after {state.size_bytes} bytes"
     return ("damaged", facts.problem) if facts.problem and not facts.views else None
@@ -91,6 +92,19 @@ def memray_of(state: CaptureState) -> str:
     if number in MEMRAY_VERSIONS:
         return MEMRAY_VERSIONS[number]
     return f"later than {MEMRAY_VERSIONS[13]}" if number > 13 else "before 1.19"
+
+
+def python_of(command_line: str) -> str:
+    """Return the Python that a traced command line points to, as far as it does: beside its script, or its packages.
+
+    A virtual environment's scripts lie beside its Python, and memray's own main module in its packages.
+    """
+    script = command_line.partition(" ")[0]
+    folder, packages, _ = script.partition("/lib/python3.")
+    if packages and "/memray/" in script:
+        return f"{folder}/bin/python3"
+    folder, _, name = script.rpartition("/")
+    return f"{folder}/python3" if folder.endswith("/bin") and name else ""
 
 
 def _tell_stranger(state: CaptureState) -> str:

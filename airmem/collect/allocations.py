@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airmem.kernel.cmdline import redact
 from airmem.model.allocation import (
     AllocatorSum,
     CaptureFacts,
@@ -100,8 +101,16 @@ class CaptureCollector:
 
 
 def collect_states(paths: Sequence[str]) -> tuple[CaptureState, ...]:
-    """Return what the bytes of each file tell; reads their beginnings and ends only."""
-    return tuple(inspect_capture(path) for path in paths)
+    """Return what the bytes of each file tell, command lines without secrets; reads beginnings and ends only."""
+    return tuple(_redact(inspect_capture(path)) for path in paths)
+
+
+def _redact(state: CaptureState) -> CaptureState:
+    header = state.header
+    if header is None:
+        return state
+    words = " ".join(redact((header.command_line,)))
+    return replace(state, header=replace(header, command_line=words))
 
 
 def collect_records(folders: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -104,7 +104,7 @@ def _python(name: str | None) -> str:
 
 def _tell(cost: ReadingCost) -> str:
     seconds, memory = format_seconds(cost.cpu_seconds), format_bytes(cost.memory_bytes)
-    return f"{format_bytes(cost.size_bytes)} to read: about {seconds} of CPU, at most {memory} of memory."
+    return f"{format_bytes(cost.size_bytes)} to read: about {seconds} of CPU and {memory} of memory."
 
 
 def _progress(done: int, of: int) -> None:
@@ -124,6 +124,7 @@ def _draw(report: AnalyzeReport, options: dict[str, Any]) -> tuple[tuple[str, st
         page = draw_flamegraph(one.path, _python(options["python"]))
         write_stream(lambda put, page=page: put(page), path, options["force"])  # type: ignore[misc]
         graphs.append((one.path, os.path.basename(path)))
+        click.echo(f"Flame graph: {path}", err=True)
     return tuple(graphs)
 
 

@@ -240,7 +240,7 @@ class AnalyzeReport:
 
 @noun
 class ReadingCost:
-    """What reading captures takes: CPU, memory of the reader at most, bytes of all files."""
+    """About what reading captures takes: CPU, memory of the reader, bytes of all files."""
 
     cpu_seconds: float
     memory_bytes: int

@@ -49,8 +49,9 @@ def _read(path: str) -> str:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return ""
+    facts = os.fstat(file)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size > MOST_BYTES:
+        os.close(file)
+        return ""
     with open(file, "rb", buffering=0) as stream:
-        facts = os.fstat(file)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MOST_BYTES:
-            return ""
         return stream.read(MOST_BYTES).decode(errors="replace")

@@ -35,10 +35,11 @@ def inspect_capture(path: str) -> CaptureState:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as problem:
         return _state(path, obstacle=problem.strerror or "cannot be opened")
+    facts = os.fstat(file)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(file)
+        return _state(path, obstacle="no regular file")
     with open(file, "rb", buffering=0) as stream:
-        facts = os.fstat(file)
-        if not stat.S_ISREG(facts.st_mode):
-            return _state(path, obstacle="no regular file")
         try:
             return _inspect(path, stream, facts.st_size)
         except OSError as problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from airmem.analysis.allocation import (
     sum_functions,
     sum_totals,
 )
-from airmem.analysis.capture_end import duration_of, judge_end
+from airmem.analysis.capture_end import duration_of, judge_end, memray_of, python_of
 from airmem.analysis.distributions import Distributions, split_library
 from airmem.analysis.reading_cost import can_afford_churn, estimate_cost
 from airmem.collect import clock
@@ -115,7 +116,7 @@ def _judge(facts: CaptureFacts, names: set[str], ends: dict[str, str], prefix: s
         path=state.path,
         verdict=verdict,
         detail=detail,
-        remedy=REMEDIES[verdict],
+        remedy=_remedy(verdict, state),
         pid=pid,
         role=prefix + ("worker" if is_child else "parent"),
         command_line=header.command_line if header else "",
@@ -127,6 +128,16 @@ def _judge(facts: CaptureFacts, names: set[str], ends: dict[str, str], prefix: s
         leaked_bytes=sums.get("leaked"),
         churn_bytes=sums.get("churn"),
     )
+
+
+def _remedy(verdict: str, state: CaptureState) -> str:
+    if verdict != "other_version" or state.header is None:
+        return REMEDIES[verdict]
+    python = python_of(state.header.command_line)
+    if not os.access(python, os.X_OK):
+        python = "/path/to/python"
+    advice = f"Read it with the Python that was traced, which has memray {memray_of(state)}"
+    return f"{advice}: airmem analyze --python {python} {state.path}"
 
 
 def _is_child(state: CaptureState, pid: int | None, names: set[str]) -> bool:

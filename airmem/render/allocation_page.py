@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airmem.model.allocation import AnalyzeReport, TimelinePoint
     from airmem.views.document import Document
 
-WIDTH, HEIGHT = 1000, 220
+WIDTH, HEIGHT, TOP = 1000, 220, 12
 LEFT, BOTTOM = 80, 24
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -55,7 +55,7 @@ def draw_timeline(points: Sequence[TimelinePoint]) -> Markup:
 
     def place(at_seconds: float, size_bytes: int) -> str:
         x = LEFT + (WIDTH - LEFT) * at_seconds / end_seconds
-        return f"{x:.1f},{(HEIGHT - BOTTOM) * (1 - size_bytes / most_bytes) + 4:.1f}"
+        return f"{x:.1f},{(HEIGHT - BOTTOM) * (1 - size_bytes / most_bytes) + TOP:.1f}"
 
     heap = " ".join(place(one.at_seconds, one.heap_bytes) for one in points)
     rss = " ".join(place(one.at_seconds, one.rss_bytes) for one in points)
@@ -65,13 +65,13 @@ def draw_timeline(points: Sequence[TimelinePoint]) -> Markup:
         " What is resident and not heap: programs, libraries, copied pages, fragmentation, memray itself.</p>"
         '<svg class="timeline" viewBox="0 0 {} {}" role="img" aria-label="heap over time">{}'
         '<polygon class="heap" points="{} {} {}"/><polyline class="rss" points="{}"/></svg>'
-    ).format(WIDTH, HEIGHT + 8, grid, place(0.0, 0), heap, place(end_seconds, 0), rss)
+    ).format(WIDTH, HEIGHT + TOP, grid, place(0.0, 0), heap, place(end_seconds, 0), rss)
 
 
 def _lines(most_bytes: int) -> list[Markup]:
     found = []
     for part in STEPS:
-        y = f"{(HEIGHT - BOTTOM) * (1 - part) + 4:.1f}"
+        y = f"{(HEIGHT - BOTTOM) * (1 - part) + TOP:.1f}"
         found.append(Markup('<line x1="{}" x2="{}" y1="{}" y2="{}"/>').format(LEFT, WIDTH, y, y))
         label = format_bytes(round(most_bytes * part))
         found.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(LEFT - 6, float(y) + 4, label))
@@ -84,5 +84,5 @@ def _times(end_seconds: float) -> list[Markup]:
         anchor = "start" if part == 0 else "end" if part == 1 else "middle"
         x = LEFT + (WIDTH - LEFT) * part
         label = format_seconds(end_seconds * part)
-        found.append(Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(x, HEIGHT, anchor, label))
+        found.append(Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(x, HEIGHT + 4, anchor, label))
     return found

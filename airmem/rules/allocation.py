@@ -47,7 +47,7 @@ CHURN_RATIO = 3.0
 CHURN_BYTES = 64 * MIB
 """A line that frees at once this many times the whole peak, and this much in total, keeps the allocator busy."""
 
-NOT_NEEDED_BYTES = 3 * MIB
+NOT_NEEDED_BYTES = 6 * MIB
 """Below this a distribution's figure is uncertain in the default mode."""
 
 MOST_LINES = 3

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airmem.views.document import Block, Cell
 
 MOST_FILES = 12
+NOWHERE = "(no line of the application)"
 SITES = ("/site-packages/", "/dist-packages/")
 
 PEAK = Column(name="peak_bytes", header="PEAK", kind="bytes", meaning="held when its process's heap was largest")
@@ -128,15 +129,21 @@ def short_path(path: str) -> str:
     for marker in SITES:
         if marker in path:
             return path.rpartition(marker)[2]
-    return path
+    folder, standard, inside = path.partition("/lib/python3")
+    return inside.partition("/")[2] if folder and standard else path
 
 
 def where_of(function: str, file: str, line: int) -> str:
     """Return a place as text: `mk big.py:5`."""
     if not file and not function:
-        return "(small, or no frame)"
+        return NOWHERE
     place = f"{short_path(file)}:{line}" if line else short_path(file)
     return f"{function} {place}".strip()
+
+
+def _where(one: FrameSum, table: str) -> str:
+    where = where_of(one.place.function, one.place.file, one.place.line)
+    return "(functions below 1 KiB)" if where == NOWHERE and table == "top_functions" else where
 
 
 def _frames_table(report: AnalyzeReport, name: str, caption: str, top_count: int, *, is_whole: bool = False) -> Table:
@@ -148,7 +155,7 @@ def _frames_table(report: AnalyzeReport, name: str, caption: str, top_count: int
                 one.peak_count,
                 _mark(one.is_uncertain),
                 ", ".join(one.packages) if is_whole else ", ".join(one.packages[:2]),
-                where_of(one.place.function, one.place.file, one.place.line),
+                _where(one, name),
             ),
             style="faint" if one.is_uncertain else "",
         )
