@@ -27,7 +27,7 @@ CHURN_BYTES_PER_BYTE = 16
 
 BYTES_PER_STACK = 500
 LIKELY_STACKS = 200_000
-"""memray's own aggregation of a stack that holds something (measured: 480). There are at most as many as allocations."""
+"""memray's own aggregation of a stack that holds something (measured: 480). At most as many as allocations."""
 
 MOST_CHURN_BYTES = 256 * MIB
 """Churn is read unasked where that takes no more memory than this."""
