@@ -13,7 +13,7 @@ import tempfile
 import venv
 from pathlib import Path
 
-VERSIONS = ("1.19.0", "1.19.1", "1.19.2", "1.19.3", "1.20.0")
+VERSIONS = ("1.19.1", "1.19.2", "1.19.3", "1.20.0")
 PROGRAM = Path(__file__).parent / "live" / "programs" / "leak_and_cache.py"
 MODES = {
     "default": ([], "complete"),
@@ -30,7 +30,7 @@ def check(version: str, folder: Path) -> list[str]:
     home = folder / version
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", f"memray=={version}"], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-qq", f"memray=={version}"], check=True)
     wrong = []
     for mode, (options, verdict) in MODES.items():
         path = home / f"{mode}.bin"
@@ -53,7 +53,10 @@ def check(version: str, folder: Path) -> list[str]:
 def analyze(path: Path, *options: str) -> dict:
     """Return the document of `airmem analyze`."""
     line = [sys.executable, "-m", "airmem", "analyze", str(path), "--format", "json", *options]
-    return json.loads(subprocess.run(line, check=True, capture_output=True).stdout)
+    done = subprocess.run(line, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{path.name}: {done.stderr}")
+    return json.loads(done.stdout)
 
 
 def main() -> int:
