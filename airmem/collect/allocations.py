@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from airmem.kernel.cmdline import redact
@@ -208,5 +209,7 @@ def _view(value: dict[str, Any]) -> ViewSums:
     )
 
 
+@lru_cache(maxsize=1 << 16)
 def _place(function: str, file: str, line: int) -> Place:
+    """Return one place for all that is at it: each view and each file of a tree names the same ones."""
     return Place(function=function, file=file, line=line)

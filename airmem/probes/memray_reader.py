@@ -39,10 +39,16 @@ SILENCE = 60
 """A log level above memray's highest: what its parser says of a cut file is said by airmem."""
 
 FIRST_FRAMES = 12
-"""So many innermost frames are asked for at first: most stacks have their three frames among them."""
+"""So many innermost frames are asked for at first, as long as most stacks have their three frames among them."""
 
-LEAST_BYTES = 1024
+MOST_NEAR = 64
+"""So many stacks of the other kind in a row change what is asked for."""
+
+LEAST_BYTES = 4096
 """Functions that hold less are told together."""
+
+LEAST_CAUSE_BYTES = 1024
+"""Lines of the application that led to less, in one file of a package, are told together for that file."""
 
 PR_SET_PDEATHSIG = 1
 """prctl(2): a child that reads a view ends with its parent."""
@@ -100,6 +106,7 @@ class View:
         self._functions: dict[tuple[str, str], list[int]] = {}
         self._causes: dict[tuple[Frame, str], list[int]] = {}
         self._allocators: dict[int, list[int]] = {}
+        self._near = 0
         self.stack_count = 0
         self.total_bytes = 0
 
@@ -125,39 +132,51 @@ class View:
                 rest = [rest[0] + size_bytes, rest[1] + count]
         if rest[1]:
             functions.append(("", "", rest[0], rest[1]))
+        causes: dict[tuple[Frame, str], list[int]] = {}
+        for (frame, package), (size_bytes, count) in self._causes.items():
+            _add(causes, (frame if size_bytes >= LEAST_CAUSE_BYTES else NO_FRAME, package), size_bytes, count)
         return {
             "total_bytes": self.total_bytes,
             "stack_count": self.stack_count,
             "functions": functions,
-            "causes": [(*frame, package, *sums) for (frame, package), sums in self._causes.items()],
+            "causes": [(*frame, package, *sums) for (frame, package), sums in causes.items()],
             "allocators": [(number, *sums) for number, sums in self._allocators.items()],
         }
 
     def _reduce(self, record: Any) -> tuple[Frame, Frame, str]:
         """Return the innermost frame, the application's frame and the file of the package's frame."""
+        is_whole = self._near < 0
         try:
-            stack = record.stack_trace(FIRST_FRAMES)
+            stack = record.stack_trace() if is_whole else record.stack_trace(FIRST_FRAMES)
         except NotImplementedError:  # an allocator that memray keeps no stack for
             return NO_FRAME, NO_FRAME, ""
+        inner, application, package, depth = self._find(stack)
+        if application is NO_FRAME and not is_whole and len(stack) == FIRST_FRAMES:
+            inner, application, package, depth = self._find(record.stack_trace())
+        self._near += 1 if depth < FIRST_FRAMES else -1
+        if abs(self._near) > MOST_NEAR:
+            self._near = MOST_NEAR if self._near > 0 else -MOST_NEAR
+        return inner, application, package
+
+    def _find(self, stack: list[Frame]) -> tuple[Frame, Frame, str, int]:
+        """Return the three frames of a stack, and how deep had to be looked."""
         kinds = self._places.kinds
-        inner, package, done = NO_FRAME, "", 0
-        while True:
-            for frame in stack[done:]:
-                kind = kinds.get(frame[1])
-                if kind is None:
-                    kind = self._places.look(frame[1])
+        inner, package, depth = NO_FRAME, "", 0
+        for frame in stack:
+            depth += 1
+            kind = kinds.get(frame[1])
+            if kind is None:
+                kind = self._places.look(frame[1])
+            if kind > IMPORTS:
+                if kind == APPLICATION:
+                    return (frame if inner is NO_FRAME else inner), frame, package or frame[1], depth
                 if kind == OWN:
                     continue
-                if inner is NO_FRAME and kind != IMPORTS:
+                if inner is NO_FRAME:
                     inner = frame
-                if kind > OTHER:
-                    package = package or frame[1]
-                    if kind == APPLICATION:
-                        return inner, frame, package
-            if done or len(stack) < FIRST_FRAMES:
-                return inner, NO_FRAME, package
-            done = len(stack)
-            stack = record.stack_trace()
+                if kind == PACKAGE and not package:
+                    package = frame[1]
+        return inner, NO_FRAME, package, depth
 
 
 def _add(sums: dict[Any, list[int]], key: Any, size_bytes: int, count: int) -> None:

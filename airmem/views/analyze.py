@@ -143,7 +143,7 @@ def where_of(function: str, file: str, line: int) -> str:
 
 def _where(one: FrameSum, table: str) -> str:
     where = where_of(one.place.function, one.place.file, one.place.line)
-    return "(functions below 1 KiB)" if where == NOWHERE and table == "top_functions" else where
+    return "(functions below 4 KiB)" if where == NOWHERE and table == "top_functions" else where
 
 
 def _frames_table(report: AnalyzeReport, name: str, caption: str, top_count: int, *, is_whole: bool = False) -> Table:
