@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from airmem.model.allocation import CaptureState
 
 START_SECONDS = 0.25
-SECONDS_PER_ALLOCATION = 0.75e-6
-CHURN_SECONDS_PER_ALLOCATION = 0.4e-6
+SECONDS_PER_ALLOCATION = 1e-6
+CHURN_SECONDS_PER_ALLOCATION = 0.5e-6
 """CPU here, one core of a shared machine, of captures of 1 to 33 million records (docs/commands/analyze.md)."""
 
 RAW_BYTES_PER_ALLOCATION = 3.5
 """Of an uncompressed capture whose writer never counted (measured)."""
 
 START_BYTES = 48 * MIB
-BYTES_PER_BYTE = 4
-CHURN_BYTES_PER_BYTE = 16
+BYTES_PER_BYTE = 7
+CHURN_BYTES_PER_BYTE = 18
 """Memory for each byte of a compressed capture of imports. It follows distinct stacks, which only a reading tells."""
 
 BYTES_PER_STACK = 500

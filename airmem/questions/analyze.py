@@ -56,6 +56,7 @@ def answer_analyze(
     collector = CaptureCollector(views, asked.application, asked.python or sys.executable, progress)
     captures = collector.collect([*states, *others])
     read, compared = captures[: len(states)], captures[len(states) :]
+    _check_memray(captures, asked.python)
     files = judge_files(read, dict(asked.ends))
     if not any(one.views for one in read):
         raise _refuse(files)
@@ -165,6 +166,13 @@ def _diff(read: Sequence[CaptureFacts], compared: Sequence[CaptureFacts], known:
     if not any(one.views for one in compared):
         raise _refuse(judge_files(compared))
     return diff_captures(read, compared, known)
+
+
+def _check_memray(captures: Sequence[CaptureFacts], python: str) -> None:
+    """Refuse to go on without memray. Errors: NotMeasurable."""
+    if any("No module named 'memray'" in one.problem for one in captures):
+        cause = f"{python or 'the Python of airmem'} has no memray, which alone can read its captures"
+        raise NotMeasurable(cause, "pip install memray there, or name a Python that has it: --python /path/to/python")
 
 
 def _refuse(files: Sequence[CaptureFile]) -> NotMeasurable:

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 PROGRAMS = Path(__file__).parents[1] / "live" / "programs"
-ROUNDS = 5
+ROUNDS = 3
 STACKS = 150_000
 BARE = """
 import sys, memray

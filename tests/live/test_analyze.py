@@ -217,6 +217,23 @@ def test_what_is_no_capture_says_so(tmp_path, short):
         answer_analyze([])
 
 
+def test_a_python_without_memray_is_told(short, tmp_path):
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
+    done = airmem(short, "--python", bare / "bin" / "python")
+    assert done.returncode == 5
+    assert "has no memray" in done.stderr
+    assert airmem(short, "--python", "/nowhere/python").returncode == 2
+    assert airmem(short, "--python", sys.executable).returncode == 0
+
+
+def test_the_application_can_be_named(short):
+    named = answer_analyze([str(short)], AnalyzeOptions(application=("/nothing/",)))
+    assert {one.place.function for one in named.by_application_frame} == {""}
+    named = answer_analyze([str(short)], AnalyzeOptions(application=(str(PROGRAMS),)))
+    assert "handle" in {one.place.function for one in named.by_application_frame}
+
+
 def test_a_damaged_file_loses_only_itself(raw, short, tmp_path):
     chance = random.Random(5)
     paths = []
