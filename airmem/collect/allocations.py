@@ -199,8 +199,14 @@ def _view(value: dict[str, Any]) -> ViewSums:
             for function, file, size, count in value["functions"]
         ),
         causes=tuple(
-            PlaceSum(place=_place(function, file, line), package=package, size_bytes=size, allocation_count=count)
-            for function, file, line, package, size, count in value["causes"]
+            PlaceSum(
+                place=_place(function, file, line),
+                package=package,
+                size_bytes=size,
+                allocation_count=count,
+                mapped_bytes=mapped,
+            )
+            for function, file, line, package, size, count, mapped in value["causes"]
         ),
         allocators=tuple(
             AllocatorSum(allocator=ALLOCATORS.get(number, str(number)), size_bytes=size, allocation_count=count)

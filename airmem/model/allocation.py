@@ -76,12 +76,16 @@ class Place:
 
 @noun
 class PlaceSum:
-    """What was allocated at one place. `package` is the file of the innermost frame outside the standard library."""
+    """What was allocated at one place. `package` is the file of the innermost frame outside the standard library.
+
+    `mapped_bytes` is the part that came by mmap: arenas, where memray does not see Python's own allocator.
+    """
 
     place: Place
     package: str
     size_bytes: int
     allocation_count: int
+    mapped_bytes: int = 0
 
 
 @noun

@@ -47,6 +47,9 @@ MOST_NEAR = 64
 LEAST_BYTES = 4096
 """Functions that hold less are told together."""
 
+MMAP = 14
+"""memray.AllocatorType.MMAP: what Python's own allocator takes its arenas by."""
+
 LEAST_CAUSE_BYTES = 1024
 """Lines of the application that led to less, in one file of a package, are told together for that file."""
 
@@ -119,13 +122,15 @@ class View:
             self.total_bytes += size_bytes
             _add(self._functions, inner[:2], size_bytes, count)
             _add(self._causes, (application, package), size_bytes, count)
+            if record.allocator == MMAP:
+                self._causes[application, package][2] += size_bytes
             _add(self._allocators, record.allocator, size_bytes, count)
 
     def rows(self, least_bytes: int) -> dict[str, Any]:
         """Return the sums, ready for JSON; functions below `least_bytes` are one row without a name."""
         functions: list[tuple[str, str, int, int]] = []
         rest = [0, 0]
-        for name, (size_bytes, count) in self._functions.items():
+        for name, (size_bytes, count, _) in self._functions.items():
             if size_bytes >= least_bytes:
                 functions.append((name[0], name[1], size_bytes, count))
             else:
@@ -133,14 +138,16 @@ class View:
         if rest[1]:
             functions.append(("", "", rest[0], rest[1]))
         causes: dict[tuple[Frame, str], list[int]] = {}
-        for (frame, package), (size_bytes, count) in self._causes.items():
-            _add(causes, (frame if size_bytes >= LEAST_CAUSE_BYTES else NO_FRAME, package), size_bytes, count)
+        for (frame, package), (size_bytes, count, mapped_bytes) in self._causes.items():
+            key = (frame if size_bytes >= LEAST_CAUSE_BYTES else NO_FRAME, package)
+            _add(causes, key, size_bytes, count)
+            causes[key][2] += mapped_bytes
         return {
             "total_bytes": self.total_bytes,
             "stack_count": self.stack_count,
             "functions": functions,
             "causes": [(*frame, package, *sums) for (frame, package), sums in causes.items()],
-            "allocators": [(number, *sums) for number, sums in self._allocators.items()],
+            "allocators": [(number, *sums[:2]) for number, sums in self._allocators.items()],
         }
 
     def _reduce(self, record: Any) -> tuple[Frame, Frame, str]:
@@ -182,7 +189,7 @@ class View:
 def _add(sums: dict[Any, list[int]], key: Any, size_bytes: int, count: int) -> None:
     found = sums.get(key)
     if found is None:
-        sums[key] = [size_bytes, count]
+        sums[key] = [size_bytes, count, 0]
     else:
         found[0] += size_bytes
         found[1] += count
