@@ -209,7 +209,7 @@ def _causes(captures: Iterable[CaptureFacts]) -> Iterator[tuple[str, PlaceSum]]:
 
 
 def _is_uncertain(sums: Sums, arena_bytes: int) -> bool:
-    """Whether arenas that were charged to the wrong one can have moved a figure by much; `arena_bytes` is all of them."""
+    """Whether arenas charged to the wrong one can have moved a figure by much. `arena_bytes` is all of them."""
     peak_bytes = _of(sums, "peak")
     if arena_bytes <= UNCERTAIN_RATIO * peak_bytes:
         return False
