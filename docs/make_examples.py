@@ -234,6 +234,8 @@ def make_heap() -> Iterator[Example]:
         for name, options in (("heap.txt", ("--top", "8")), ("heap-type.txt", ("--type", "dict"))):
             arguments = ("heap", str(tree.pid), *options)
             yield name, console((" ".join(("airmem", *arguments)), at_terminal((*AIRMEM, *arguments))))
+
+
 def make_analyze(folder: str) -> Iterator[Example]:
     """Show what a program's captures hold, and how two of different length tell a leak from a cache."""
     for name, requests, seconds in (("short", "2000", "0.5"), ("long", "6000", "2")):
