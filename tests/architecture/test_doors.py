@@ -10,6 +10,7 @@ import pytest
 from tests.architecture.house import HOUSE, THINKING, Module, parse, words
 
 READER = "airmem.kernel.reader"
+RECORDER = "airmem.probes.payloads.import_recorder"
 DOORS = (
     READER,
     "airmem.commands",
@@ -21,13 +22,14 @@ DOORS = (
     "airmem.probes.installed",
     "airmem.probes.memray_reader",
     "airmem.probes.flamegraph",
+    "airmem.probes.payloads",
     "airmem.kernel.root_files",
 )
 """Only these open files or list folders: commands those that their options name, probes captures and what is installed,
-root_files the sources that a process sees, below its open root. Of them, only the READERS open kernel files."""
+root_files the sources that a process sees, payloads those of the Python they run in. Of them, only the READERS open kernel files."""
 
-READERS = (READER, "airmem.capture.collector", "airmem.capture.frames")
-"""The collector and its page tables read by themselves, because they must run alone where airmem is not installed."""
+READERS = (READER, "airmem.capture.collector", "airmem.capture.frames", RECORDER)
+"""The collector, its page tables and a payload read by themselves, because they run alone where airmem is not installed."""
 
 OPENERS = words("open listdir scandir walk readlink fdopen read_text read_bytes write_text write_bytes")
 TOUCHING = OPENERS | words("stat lstat exists isfile isdir islink lexists access Path statvfs glob")
