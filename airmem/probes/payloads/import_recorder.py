@@ -30,7 +30,7 @@ from time import perf_counter_ns
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself would be measured
     from collections.abc import Iterator
-    from types import FrameType, ModuleType
+    from types import CodeType, FrameType, ModuleType
     from typing import Any
 
     Owner = tuple[str, str]
@@ -93,7 +93,8 @@ class Recorder:
     def load_recorded(self, spec: Any) -> Any:
         """Stand in for importlib._bootstrap._load_unlocked: the place where every module is executed."""
         name = clean(spec.name)
-        place, line = asker()
+        frame = asking(sys._getframe(1))
+        place, line = ("", 0) if frame.f_code.co_filename == HERE else (clean(frame.f_code.co_filename), frame.f_lineno)
         if sys.modules["_thread"].get_ident() != self.thread:
             self.mark("T", name, clean(spec.origin or ""), place, line)
             return self.load(spec)
@@ -117,6 +118,8 @@ class Recorder:
         """Stand in for builtins.__import__: tells who needs what, also what is loaded already."""
         module = self.import_(name, globals, locals, fromlist, level)
         frame = sys._getframe(1)
+        if frame.f_code.co_name == "__getattr__":
+            frame = asking(frame)
         key = hash((len(self.names), name, level, frame.f_lineno, frame.f_code))
         if self.seen[key % SLOTS] != key:
             self.seen[key % SLOTS] = key
@@ -126,10 +129,7 @@ class Recorder:
     def gcd_import_recorded(self, name: str, package: str | None = None, level: int = 0) -> Any:
         """Stand in for importlib._bootstrap._gcd_import, which importlib.import_module calls."""
         module = self.gcd_import(name, package, level)
-        frame = sys._getframe(1)
-        while frame.f_back is not None and is_machinery(frame.f_code.co_filename):
-            frame = frame.f_back
-        self.need(full_name(name, {"__package__": package}, level), (), frame)
+        self.need(full_name(name, {"__package__": package}, level), (), asking(sys._getframe(1)))
         return module
 
     def need(self, name: str, fromlist: tuple[str, ...] | None, frame: FrameType) -> None:
@@ -137,7 +137,8 @@ class Recorder:
         if sys.modules["_thread"].get_ident() != self.thread:
             return
         names = [one for one in fromlist or () if isinstance(one, str) and f"{name}.{one}" in sys.modules]
-        self.put("I", clean(name), clean(",".join(names)), clean(frame.f_code.co_filename), frame.f_lineno or 0)
+        place = "" if frame.f_code.co_filename == HERE else clean(frame.f_code.co_filename)
+        self.put("I", clean(name), clean(",".join(names)), place, frame.f_lineno or 0)
 
     def hook(self) -> None:
         """Put the stand-ins in place."""
@@ -173,12 +174,16 @@ def is_machinery(path: str) -> bool:
     return path == HERE or path.startswith(SKIPPED) or path.endswith("/importlib/__init__.py")
 
 
-def asker() -> tuple[str, int]:
-    """Return file and line of the innermost code outside the import system."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and is_machinery(frame.f_code.co_filename):
+def is_between(code: CodeType) -> bool:
+    """Tell whether a frame is not the line that asks: the import system, or a module's __getattr__ (PEP 562)."""
+    return code.co_name == "__getattr__" or is_machinery(code.co_filename)
+
+
+def asking(frame: FrameType) -> FrameType:
+    """Return the innermost frame, from this one outward, whose line asks for a module; the outermost if none does."""
+    while frame.f_back is not None and is_between(frame.f_code):
         frame = frame.f_back
-    return ("", 0) if frame is None else (clean(frame.f_code.co_filename), frame.f_lineno or 0)
+    return frame
 
 
 class Placeholder(type(sys)):  # type: ignore[misc]  # types.ModuleType, without an import
@@ -241,7 +246,7 @@ def import_all(request: dict[str, Any], recorder: Recorder) -> None:
     try:
         for name in modules_asked_for(request):
             recorder.put("N", clean(name))
-            recorder.gcd_import(name)
+            MACHINERY._gcd_import(name)
     except BaseException as problem:  # SystemExit and KeyboardInterrupt are findings here
         place, line = "", 0
         trace = problem.__traceback__

@@ -1,0 +1,239 @@
+"""Imports modules in a fresh child of any Python and reads what its recorder (payloads/import_recorder.py) wrote."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airmem.errors import NotMeasurable
+from airmem.model.import_cost import ImportFailure, ImportNeed, ImportRecord, ModuleLoad
+from airmem.probes.runner import run_program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airmem.probes.runner import Completed
+
+RECORDER = Path(__file__).parent / "payloads" / "import_recorder.py"
+FIXED = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+"""Hashes that are the same in each run make the sizes of sets and dicts so; nothing is written beside the modules."""
+
+MOST_SAID = 400
+NANOSECONDS = 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """What a child shall import: modules, and then those of a start: (payload, component).
+
+    `without` are blocked, with placeholders or, with `is_missing`, as if they were not installed. `moved` are pairs of
+    folders: entries of sys.path below the first are looked up below the second.
+    """
+
+    modules: tuple[str, ...] = ()
+    start: tuple[str, str] | None = None
+    without: tuple[str, ...] = ()
+    is_missing: bool = False
+    moved: tuple[tuple[str, str], ...] = ()
+
+
+def run_import(
+    python: str,
+    request: ImportRequest,
+    *,
+    deadline_seconds: float,
+    environment: Mapping[str, str],
+    cwd: str | None = None,
+) -> ImportRecord:
+    """Return what a child of `python` recorded. One that failed, ended early or stood still says how far it came, too.
+
+    Raises ProgramMissing when `python` cannot be executed, NotMeasurable when it cannot run the recorder.
+    """
+    asked = {
+        "modules": list(request.modules),
+        "start": list(request.start) if request.start else None,
+        "without": list(request.without),
+        "is_missing": request.is_missing,
+        "moved": [list(one) for one in request.moved],
+    }
+    done = run_program(
+        [python, str(RECORDER), json.dumps(asked)],
+        deadline_seconds=deadline_seconds,
+        environment={**environment, **FIXED},
+        cwd=cwd,
+    )
+    if not done.stdout.startswith(b"H\t"):
+        said = last_line(done.stderr)
+        cause = f"{python} is no Python 3.10 or newer that works: it {ended(done)}" + (
+            f" and said: {said}" * bool(said)
+        )
+        raise NotMeasurable(cause, "Give the python of the virtual environment that the service runs with.")
+    record = parse_record(done.stdout)
+    if record.is_complete or record.failure is not None:
+        return record
+    said = last_line(done.stderr)
+    message = f"the interpreter {ended(done)}" + (f" and said: {said}" if said else "")
+    kind = "Timeout" if done.timed_out else "Ended"
+    return replace(record, failure=ImportFailure(kind=kind, message=message, path="", line=0))
+
+
+def ended(done: Completed) -> str:
+    """Return how a program ended, in words."""
+    if done.timed_out:
+        return f"was still at it after {done.seconds:.0f} s and was ended"
+    if done.is_cut:
+        return "wrote more than fits and was ended"
+    return f"was killed by signal {-done.status}" if done.status < 0 else f"ended with status {done.status}"
+
+
+def last_line(stderr: bytes) -> str:
+    """Return the last line that a program said, at most MOST_SAID characters of it."""
+    lines = stderr.decode(errors="replace").strip().splitlines()
+    return lines[-1].strip()[:MOST_SAID] if lines else ""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A module that has begun to load: where the counters stood, and what those below it took."""
+
+    name: str
+    origin: str
+    path: str
+    line: int
+    anon: int
+    file: int
+    clock: int
+    below_anon: int = 0
+    below_file: int = 0
+    below_clock: int = 0
+
+
+@dataclass(slots=True)
+class _Parser:
+    """Reads the recorder's lines; its fields are named in payloads/import_recorder.py."""
+
+    head: list[str] = field(default_factory=list)
+    page_bytes: int = 0
+    stack: list[_Open] = field(default_factory=list)
+    loads: list[ModuleLoad] = field(default_factory=list)
+    needs: list[ImportNeed] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    marks: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    walked_kb: list[int] = field(default_factory=list)
+    distributions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    bare_count: int = 0
+    failure: ImportFailure | None = None
+    is_complete: bool = False
+
+    def take(self, kind: str, words: list[str]) -> None:  # one line for each kind
+        """Take one line. Raises ValueError, IndexError for one that is cut."""
+        if kind == "I":
+            names = tuple(words[1].split(",")) if words[1] else ()
+            importer = self.stack[-1].name if self.stack else ""
+            need = ImportNeed(importer=importer, name=words[0], names=names, path=words[2], line=int(words[3]))
+            self.needs.append(need)
+        elif kind == "B":
+            anon, file, clock = (int(one) for one in words[:3])
+            self.stack.append(_Open(words[3], words[4], words[5], int(words[6]), anon, file, clock))
+        elif kind == "E":
+            self._end(*(int(one) for one in words[:3]))
+        elif kind == "T":
+            self._add_thread(words)
+        elif kind == "D":
+            self.distributions[words[0]] = (words[1], words[2])
+        elif kind in ("S", "F"):
+            self.marks[kind] = (int(words[0]), int(words[1]), int(words[2]))
+        elif kind == "N":
+            self.asked.append(words[0])
+            self.needs.append(ImportNeed(importer="", name=words[0], names=(), path="", line=0))
+        elif kind == "R":
+            self.walked_kb.append(int(words[0]))
+        elif kind == "X":
+            self.failure = ImportFailure(kind=words[0], message=words[1], path=words[2], line=int(words[3]))
+        elif kind == "H":
+            self.head, self.page_bytes = words, int(words[3])
+        elif kind == "C":
+            self.bare_count = int(words[0])
+        elif kind == "Z":
+            self.is_complete = True
+
+    def _end(self, anon: int, file: int, clock: int) -> None:
+        opened = self.stack.pop()
+        grown, grown_file, took = anon - opened.anon, file - opened.file, clock - opened.clock
+        if self.stack:
+            above = self.stack[-1]
+            above.below_anon += grown
+            above.below_file += grown_file
+            above.below_clock += took
+        self.loads.append(
+            ModuleLoad(
+                name=opened.name,
+                origin=opened.origin,
+                parent=self.stack[-1].name if self.stack else "",
+                importer_path=opened.path,
+                line=opened.line,
+                own_bytes=(grown - opened.below_anon) * self.page_bytes,
+                inclusive_bytes=grown * self.page_bytes,
+                own_file_bytes=(grown_file - opened.below_file) * self.page_bytes,
+                own_seconds=(took - opened.below_clock) / NANOSECONDS,
+                inclusive_seconds=took / NANOSECONDS,
+                in_thread=False,
+            )
+        )
+
+    def _add_thread(self, words: list[str]) -> None:
+        self.loads.append(
+            ModuleLoad(
+                name=words[3],
+                origin=words[4],
+                parent=self.stack[-1].name if self.stack else "",
+                importer_path=words[5],
+                line=int(words[6]),
+                own_bytes=0,
+                inclusive_bytes=0,
+                own_file_bytes=0,
+                own_seconds=0.0,
+                inclusive_seconds=0.0,
+                in_thread=True,
+            )
+        )
+
+
+def parse_record(text: bytes) -> ImportRecord:
+    """Return the record from the recorder's output, which may end anywhere: the last line is left out if it is cut."""
+    parser = _Parser()
+    for line in text.decode(errors="backslashreplace").split("\n"):
+        kind, _, rest = line.partition("\t")
+        words: list[str] = rest.split("\t")
+        try:
+            parser.take(kind, words)
+        except (ValueError, IndexError):
+            break  # only the last line can be cut: the recorder writes whole lines
+    return _record_of(parser)
+
+
+def _record_of(parser: _Parser) -> ImportRecord:
+    start = parser.marks.get("S", (0, 0, 0))
+    end = parser.marks.get("F", start)
+    kb = parser.walked_kb
+    can_walk = len(kb) == 2 and min(kb) >= 0
+    return ImportRecord(
+        python_version=parser.head[0] if parser.head else "",
+        executable=parser.head[1] if parser.head else "",
+        prefix=parser.head[2] if parser.head else "",
+        asked=tuple(parser.asked),
+        loads=tuple(parser.loads),
+        needs=tuple(parser.needs),
+        base_bytes=start[0] * parser.page_bytes,
+        growth_bytes=(end[0] - start[0]) * parser.page_bytes,
+        growth_file_bytes=(end[1] - start[1]) * parser.page_bytes,
+        walked_growth_bytes=(kb[1] - kb[0]) * 1024 if can_walk else None,
+        seconds=(end[2] - start[2]) / NANOSECONDS,
+        distributions=parser.distributions,
+        without_bytecode_count=parser.bare_count,
+        failure=parser.failure,
+        open_names=tuple(one.name for one in parser.stack),
+        is_complete=parser.is_complete,
+    )
