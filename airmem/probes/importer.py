@@ -64,7 +64,7 @@ def run_import(
         environment={**environment, **FIXED},
         cwd=cwd,
     )
-    if not done.stdout.startswith(b"H\t"):
+    if b"\nH\t" not in done.stdout:
         said = last_line(done.stderr)
         cause = f"{python} is no Python 3.10 or newer that works: it {ended(done)}" + (
             f" and said: {said}" * bool(said)

@@ -284,6 +284,7 @@ def main() -> None:
         sys.meta_path.insert(0, Blocker(request["without"], request.get("is_missing", False)))
     recorder = Recorder()
     version = ".".join(map(str, sys.version_info[:3]))
+    recorder.put("")  # ends a line that something at the start of this Python left open
     recorder.put("H", version, clean(sys.executable), clean(sys.prefix), os.sysconf("SC_PAGE_SIZE"))
     recorder.flush()
     measure(request, recorder)
