@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from airmem.analysis.import_graph import ROOT, ImportGraph
 from airmem.model.import_cost import (
@@ -12,14 +12,13 @@ from airmem.model.import_cost import (
     ImportLine,
     ImportTotals,
     ModuleCost,
-    ModuleLoad,
 )
 from airmem.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airmem.model.import_cost import ImportRecord
+    from airmem.model.import_cost import ImportRecord, ModuleLoad
 
 DETAILED_BYTES = MIB // 4
 """Of modules that retain at least this, every line from outside that pulls them in is told."""
@@ -30,6 +29,8 @@ EXACT_BYTES = MIB // 16
 MOST_STEPS = 4_000_000
 """How many edges may be walked to remove packages one by one: about a quarter of a second. The graph of Airflow's
 scheduler has 11,000 edges and 234 packages. What is beyond is bounded from below, the heaviest first."""
+
+Noun = TypeVar("Noun")
 
 Retained: TypeAlias = "tuple[int, int]"
 """Bytes and modules that go with a module."""
@@ -84,6 +85,24 @@ def diff_distributions(before: ImportCost, after: ImportCost) -> tuple[CostChang
     return tuple(sorted(changes, key=lambda one: -abs((one.after_bytes or 0) - (one.before_bytes or 0))))
 
 
+def relocate_record(record: ImportRecord, before: str, after: str) -> ImportRecord:
+    """Return a record with another beginning for the paths of one folder: what was a copy is told as what it shows."""
+
+    def move(path: str) -> str:
+        return after + path[len(before) :] if path.startswith(before) else path
+
+    loads = tuple(
+        _altered(load, origin=move(load.origin), importer_path=move(load.importer_path)) for load in record.loads
+    )
+    needs = tuple((importer, name, names, move(path), line) for importer, name, names, path, line in record.needs)
+    return _altered(record, loads=loads, needs=needs)
+
+
+def _altered(value: Noun, **changes: object) -> Noun:
+    fields = {name: getattr(value, name) for name in value.__slots__}  # type: ignore[attr-defined]
+    return type(value)(**{**fields, **changes})
+
+
 def _change(name: str, before: DistributionCost | None, after: DistributionCost | None) -> CostChange:
     return CostChange(
         distribution=name,
@@ -105,19 +124,9 @@ def _merge(loads: tuple[ModuleLoad, ...]) -> dict[str, ModuleLoad]:
 
 
 def _sum(first: ModuleLoad, again: ModuleLoad) -> ModuleLoad:
-    return ModuleLoad(
-        name=first.name,
-        origin=first.origin,
-        parent=first.parent,
-        importer_path=first.importer_path,
-        line=first.line,
-        own_bytes=first.own_bytes + again.own_bytes,
-        inclusive_bytes=first.inclusive_bytes + again.inclusive_bytes,
-        own_file_bytes=first.own_file_bytes + again.own_file_bytes,
-        own_seconds=first.own_seconds + again.own_seconds,
-        inclusive_seconds=first.inclusive_seconds + again.inclusive_seconds,
-        in_thread=first.in_thread and again.in_thread,
-    )
+    names = ("own_bytes", "inclusive_bytes", "own_file_bytes", "own_seconds", "inclusive_seconds")
+    sums = {name: getattr(first, name) + getattr(again, name) for name in names}
+    return _altered(first, **sums, in_thread=first.in_thread and again.in_thread)
 
 
 def _dominated(graph: ImportGraph, own: list[int]) -> list[Retained]:
@@ -144,11 +153,11 @@ def _lines_from_outside(
     heavy = {graph.nodes[name] for name, (size_bytes, _) in retained.items() if size_bytes >= DETAILED_BYTES}
     found: dict[str, dict[tuple[str, int], ImportLine]] = {graph.names[node]: {} for node in heavy}
     for need in record.needs:
+        importer, _, _, path, line = need
         for node in graph.targets(need) & heavy:
             name = graph.names[node]
-            if need.importer != name and not need.importer.startswith(name + "."):
-                line = ImportLine(importer=need.importer, path=need.path, line=need.line)
-                found[name].setdefault((need.path, need.line), line)
+            if importer != name and not importer.startswith(name + ".") and (path, line) not in found[name]:
+                found[name][path, line] = ImportLine(importer=importer, path=path, line=line)
     return {name: _outside(graph, name, tuple(lines.values())) for name, lines in found.items()}
 
 

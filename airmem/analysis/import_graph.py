@@ -26,7 +26,7 @@ class ImportGraph:
         self._by_name: dict[str, tuple[int, ...]] = {}
         found: list[set[int]] = [set() for _ in self.names]
         for need in record.needs:
-            importer = self.nodes.get(need.importer)
+            importer = self.nodes.get(need[0])
             if importer is not None:
                 found[importer].update(self.targets(need))
         for load in record.loads:
@@ -38,9 +38,10 @@ class ImportGraph:
 
     def targets(self, need: ImportNeed) -> set[int]:
         """Return the nodes that a line needs: the module, those above it, and the names of it that are modules."""
-        found = set(self._of_name(need.name))
-        for name in need.names:
-            found.update(self._of_name(f"{need.name}.{name}"))
+        _, name, below, _, _ = need
+        found = set(self._of_name(name))
+        for one in below:
+            found.update(self._of_name(f"{name}.{one}"))
         return found
 
     def _of_name(self, name: str) -> tuple[int, ...]:

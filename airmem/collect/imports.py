@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airmem.model.import_cost import ImportRecord, ModuleCost
 
-__all__ = ["ImportRequest", "collect_record", "collect_since", "exported_revision", "find_python", "import_environment"]
+__all__ = ["ImportRequest"]
 
 GIT_SECONDS = 60.0
 
@@ -46,6 +46,11 @@ def find_python(given: str | None, running: str | None = None, service: str | No
         cause = f"no {service} runs here and none is in PATH"
         raise NotMeasurable(cause, f"Give its interpreter: --python /path/of/the/venv/with/{service}/bin/python")
     return beside
+
+
+def looks_like_python(text: str) -> bool:
+    """Tell whether a text names an interpreter or a virtual environment here."""
+    return os.path.isfile(os.path.join(text, "bin", "python")) or (os.sep in text and os.path.isfile(text))
 
 
 def python_of(arguments: tuple[str, ...]) -> str | None:

@@ -5,8 +5,9 @@ Bytes are anonymous memory unless a name says file: pages of libraries on disk a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     from airmem.model.finding import Finding
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from airmem.model.report import Head
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ModuleLoad:
     """A module as it was loaded: what resident memory and the clock did meanwhile.
 
@@ -35,18 +36,12 @@ class ModuleLoad:
     in_thread: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class ImportNeed:
-    """A line that asked for a module, loaded already or not. `names` are modules below it, asked for by name."""
-
-    importer: str
-    name: str
-    names: tuple[str, ...]
-    path: str
-    line: int
+ImportNeed: TypeAlias = "tuple[str, str, tuple[str, ...], str, int]"
+"""A line that asked for a module, loaded or not: importing module (empty: the program), name, those of the names
+that it took from it that are modules, path, line. A tuple, since a service has 15,000 of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ImportFailure:
     """How an import failed: the exception's type and text, and the last line outside the import system."""
 
@@ -56,7 +51,7 @@ class ImportFailure:
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ImportRecord:
     """What one child interpreter told.
 
@@ -83,7 +78,7 @@ class ImportRecord:
     is_complete: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ImportLine:
     """A line of source that pulls a module in."""
 
@@ -92,7 +87,7 @@ class ImportLine:
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ModuleCost:
     """What a module costs.
 
@@ -120,7 +115,7 @@ class ModuleCost:
     in_thread: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class DistributionCost:
     """The sum over the modules of a distribution: `standard library`, or empty for what no RECORD lists."""
 
@@ -132,7 +127,7 @@ class DistributionCost:
     own_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ImportTotals:
     """The sums of one measure.
 
@@ -153,7 +148,7 @@ class ImportTotals:
     copied_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ImportCost:
     """What imports cost in one child interpreter."""
 
@@ -165,7 +160,7 @@ class ImportCost:
     distributions: tuple[DistributionCost, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class BlockedImport:
     """A module measured again with it blocked: what was predicted and what was really saved.
 
@@ -182,7 +177,7 @@ class BlockedImport:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class AllocationSite:
     """A line of code, what it allocated for a module and still held when the imports ended."""
 
@@ -193,7 +188,7 @@ class AllocationSite:
     allocation_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Explanation:
     """A module by allocation, from a second child under memray: exact sizes, what memray itself imported left out."""
 
@@ -205,7 +200,7 @@ class Explanation:
     memray_version: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class CostChange:
     """A distribution on both sides of a comparison; None where it is not loaded at all."""
 
@@ -218,7 +213,7 @@ class CostChange:
     after_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ImportComparison:
     """Two measures side by side. `kind` is module, python or revision; the rest of the answer is about `after`."""
 
@@ -230,7 +225,7 @@ class ImportComparison:
     changes: tuple[CostChange, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class HeavyImport:
     """An import that a budget pays for, and since when: `since_seconds` None is unknown.
 
@@ -244,7 +239,7 @@ class HeavyImport:
     since_evidence: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ImportBudget:
     """A limit for the growth, whether it is kept, and the heavy imports, the newest first."""
 
@@ -254,7 +249,7 @@ class ImportBudget:
     heavy: tuple[HeavyImport, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class ImportsReport:
     """The answer to "what do imports cost?"; what was not asked for is None or empty."""
 

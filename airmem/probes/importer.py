@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airmem.errors import NotMeasurable
-from airmem.model.import_cost import ImportFailure, ImportNeed, ImportRecord, ModuleLoad
+from airmem.model.import_cost import ImportFailure, ImportRecord, ModuleLoad
 from airmem.probes.runner import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airmem.model.import_cost import ImportNeed
     from airmem.probes.runner import Completed
 
 RECORDER = Path(__file__).parent / "payloads" / "import_recorder.py"
@@ -132,8 +133,7 @@ class _Parser:
         if kind == "I":
             names = tuple(words[1].split(",")) if words[1] else ()
             importer = self.stack[-1].name if self.stack else ""
-            need = ImportNeed(importer=importer, name=words[0], names=names, path=words[2], line=int(words[3]))
-            self.needs.append(need)
+            self.needs.append((importer, words[0], names, words[2], int(words[3])))
         elif kind == "B":
             anon, file, clock = (int(one) for one in words[:3])
             self.stack.append(_Open(words[3], words[4], words[5], int(words[6]), anon, file, clock))
@@ -147,7 +147,7 @@ class _Parser:
             self.marks[kind] = (int(words[0]), int(words[1]), int(words[2]))
         elif kind == "N":
             self.asked.append(words[0])
-            self.needs.append(ImportNeed(importer="", name=words[0], names=(), path="", line=0))
+            self.needs.append(("", words[0], (), "", 0))
         elif kind == "R":
             self.walked_kb.append(int(words[0]))
         elif kind == "X":

@@ -59,6 +59,11 @@ REMEDIES = {
     "no_capture": "Give files that memray wrote",
     "aggregated": "Trace without --aggregate",
     "churn_not_read": "Ask for it with --churn, where there is memory for it",
+    "no_bytecode": "Compile them as the service's user: python -m compileall FOLDER; then ask again",
+    "imported_in_thread": "Nothing to do: the sums hold; to tell them apart, import them before the others",
+    "huge_pages": "Ask where /sys/kernel/mm/transparent_hugepage/enabled is madvise; here judge by the sums",
+    "rss_counters": "Judge by walked_growth_bytes of the JSON answer: some kernels sum their counters up late",
+    "not_verifiable": "Make its import lazy in a copy of the code, and measure that",
     "malformed": "Please report this with the output of: airmem --version; uname -r",
     "unreadable": "Run the command again; if it persists, please report it",
 }

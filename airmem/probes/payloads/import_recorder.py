@@ -105,6 +105,7 @@ class Recorder:
             return self.load(spec)
         finally:
             self.mark("E", name)
+            self.flush()
             self.names.pop()
 
     def import_recorded(
@@ -118,7 +119,7 @@ class Recorder:
         """Stand in for builtins.__import__: tells who needs what, also what is loaded already."""
         module = self.import_(name, globals, locals, fromlist, level)
         frame = sys._getframe(1)
-        if frame.f_code.co_name == "__getattr__":
+        if is_between(frame.f_code):  # an extension module has no frame: the line that imports it stands for it
             frame = asking(frame)
         key = hash((len(self.names), name, level, frame.f_lineno, frame.f_code))
         if self.seen[key % SLOTS] != key:
