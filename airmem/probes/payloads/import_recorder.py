@@ -121,7 +121,7 @@ class Recorder:
         frame = sys._getframe(1)
         if is_between(frame.f_code):  # an extension module has no frame: the line that imports it stands for it
             frame = asking(frame)
-        key = hash((len(self.names), name, level, frame.f_lineno, frame.f_code))
+        key = hash((self.names[-1] if self.names else "", name, level, frame.f_code.co_filename, frame.f_lineno))
         if self.seen[key % SLOTS] != key:
             self.seen[key % SLOTS] = key
             self.need(full_name(name, globals, level), fromlist, frame)
