@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.analysis.import_graph import ROOT, ImportGraph
 from airmem.model.import_cost import (
     CostChange,
     DistributionCost,
+    Explanation,
     ImportCost,
     ImportLine,
     ImportTotals,
@@ -18,7 +20,7 @@ from airmem.units import MIB
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airmem.model.import_cost import ImportRecord, ModuleLoad
+    from airmem.model.import_cost import ImportRecord, ModuleLoad, TracedImports
 
 DETAILED_BYTES = MIB // 4
 """Of modules that retain at least this, every line from outside that pulls them in is told."""
@@ -29,8 +31,6 @@ EXACT_BYTES = MIB // 16
 MOST_STEPS = 4_000_000
 """How many edges may be walked to remove packages one by one: about a quarter of a second. The graph of Airflow's
 scheduler has 11,000 edges and 234 packages. What is beyond is bounded from below, the heaviest first."""
-
-Noun = TypeVar("Noun")
 
 Retained: TypeAlias = "tuple[int, int]"
 """Bytes and modules that go with a module."""
@@ -85,6 +85,25 @@ def diff_distributions(before: ImportCost, after: ImportCost) -> tuple[CostChang
     return tuple(sorted(changes, key=lambda one: -abs((one.after_bytes or 0) - (one.before_bytes or 0))))
 
 
+def explain_module(name: str, record: ImportRecord, traced: TracedImports) -> Explanation:
+    """Return what memray saw of a module and of all below it; inclusive adds what they were the first to import."""
+    below = name + "."
+    family = {load.name for load in record.loads if load.name == name or load.name.startswith(below)}
+    inside = set(family)
+    for load in reversed(record.loads):  # they are in the order of their ends, so whoever imports comes first here
+        if load.parent in inside:
+            inside.add(load.name)
+    return Explanation(
+        name=name,
+        own_bytes=sum(traced.own.get(one, 0) for one in family),
+        inclusive_bytes=sum(traced.own.get(one, 0) for one in inside),
+        total_bytes=traced.total_bytes,
+        hidden_count=len(inside.intersection(traced.hidden)),
+        sites=tuple(sorted(traced.sites, key=lambda one: -one.size_bytes)),
+        memray_version=traced.memray_version,
+    )
+
+
 def relocate_record(record: ImportRecord, before: str, after: str) -> ImportRecord:
     """Return a record with another beginning for the paths of one folder: what was a copy is told as what it shows."""
 
@@ -92,15 +111,10 @@ def relocate_record(record: ImportRecord, before: str, after: str) -> ImportReco
         return after + path[len(before) :] if path.startswith(before) else path
 
     loads = tuple(
-        _altered(load, origin=move(load.origin), importer_path=move(load.importer_path)) for load in record.loads
+        replace(load, origin=move(load.origin), importer_path=move(load.importer_path)) for load in record.loads
     )
     needs = tuple((importer, name, names, move(path), line) for importer, name, names, path, line in record.needs)
-    return _altered(record, loads=loads, needs=needs)
-
-
-def _altered(value: Noun, **changes: object) -> Noun:
-    fields = {name: getattr(value, name) for name in value.__slots__}  # type: ignore[attr-defined]
-    return type(value)(**{**fields, **changes})
+    return replace(record, loads=loads, needs=needs)
 
 
 def _change(name: str, before: DistributionCost | None, after: DistributionCost | None) -> CostChange:
@@ -126,7 +140,7 @@ def _merge(loads: tuple[ModuleLoad, ...]) -> dict[str, ModuleLoad]:
 def _sum(first: ModuleLoad, again: ModuleLoad) -> ModuleLoad:
     names = ("own_bytes", "inclusive_bytes", "own_file_bytes", "own_seconds", "inclusive_seconds")
     sums = {name: getattr(first, name) + getattr(again, name) for name in names}
-    return _altered(first, **sums, in_thread=first.in_thread and again.in_thread)
+    return replace(first, **sums, in_thread=first.in_thread and again.in_thread)
 
 
 def _dominated(graph: ImportGraph, own: list[int]) -> list[Retained]:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from airmem.collect import clock
 from airmem.errors import NotMeasurable, UsageProblem
 from airmem.probes.importer import ImportRequest, last_line, run_import
-from airmem.probes.runner import find_program, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airmem.model.import_cost import ImportRecord, ModuleCost
+    from airmem.probes.runner import Completed
 
 __all__ = ["ImportRequest"]
 
@@ -41,7 +41,7 @@ def find_python(given: str | None, running: str | None = None, service: str | No
         return running
     if service is None:
         return sys.executable
-    beside = _python_beside(find_program(service))
+    beside = _python_beside(shutil.which(service))
     if beside is None:
         cause = f"no {service} runs here and none is in PATH"
         raise NotMeasurable(cause, f"Give its interpreter: --python /path/of/the/venv/with/{service}/bin/python")
@@ -102,8 +102,11 @@ def exported_revision(revision: str, python: str) -> Iterator[tuple[str, tuple[t
         _git("-C", top, "archive", "--format=tar", f"--output={archive}", revision)
         copy = os.path.join(folder, "tree")
         os.mkdir(copy)
-        _run([_program("tar"), "-xf", archive, "-C", copy], f"the archive of {revision} cannot be unpacked")
-        _run([python, "-m", "compileall", "-q", copy], "", may_fail=True)
+        unpacked = _complete([_program("tar"), "-xf", archive, "-C", copy])
+        if unpacked.status != 0:
+            cause = f"the archive of {revision} cannot be unpacked: {last_line(unpacked.stderr)}"
+            raise NotMeasurable(cause, "Give $TMPDIR a place that has room.")
+        _complete([python, "-m", "compileall", "-q", copy])  # what does not compile is not imported, either
         place = os.path.normpath(os.path.join(copy, os.path.relpath(os.path.realpath(os.getcwd()), top)))
         if not os.path.isdir(place):
             raise UsageProblem(f"{revision} has no {os.path.relpath(os.getcwd(), top)}", "Run airmem higher up.")
@@ -112,13 +115,9 @@ def exported_revision(revision: str, python: str) -> Iterator[tuple[str, tuple[t
 
 def is_revision(text: str) -> bool:
     """Tell whether git, in the current folder, knows a commit by this name."""
-    program = find_program("git")
-    if program is None or text.startswith("-"):
+    if shutil.which("git") is None or text.startswith("-"):
         return False
-    done = run_program(
-        [program, "rev-parse", "--verify", "--quiet", f"{text}^{{commit}}"], deadline_seconds=GIT_SECONDS
-    )
-    return done.status == 0
+    return _complete(["git", "rev-parse", "--verify", "--quiet", f"{text}^{{commit}}"]).status == 0
 
 
 def collect_since(module: ModuleCost) -> tuple[float | None, str]:
@@ -138,13 +137,11 @@ def collect_since(module: ModuleCost) -> tuple[float | None, str]:
 
 
 def _blame(path: str, number: int) -> tuple[float, str] | None:
-    program = find_program("git")
     folder = os.path.dirname(path)
-    if program is None or not os.path.isdir(folder):
+    if shutil.which("git") is None or not os.path.isdir(folder):
         return None
     lines = f"-L{number},{number}"
-    argv = [program, "-C", folder, "blame", "--porcelain", lines, "--", os.path.basename(path)]
-    done = run_program(argv, deadline_seconds=GIT_SECONDS)
+    done = _complete(["git", "-C", folder, "blame", "--porcelain", lines, "--", os.path.basename(path)])
     if done.status != 0:
         return None
     words = dict(line.partition(" ")[::2] for line in done.stdout.decode(errors="replace").splitlines()[:12])
@@ -156,16 +153,16 @@ def _blame(path: str, number: int) -> tuple[float, str] | None:
 
 
 def _git(*arguments: str) -> str:
-    done = run_program([_program("git"), *arguments], deadline_seconds=GIT_SECONDS)
+    done = _complete([_program("git"), *arguments])
     if done.status != 0:
         raise UsageProblem(f"git says: {last_line(done.stderr)}", "Run airmem in the repository, and name a revision.")
     return done.stdout.decode(errors="surrogateescape").rstrip("\n")
 
 
-def _run(argv: list[str], cause: str, may_fail: bool = False) -> None:
-    done = run_program(argv, deadline_seconds=GIT_SECONDS)
-    if done.status != 0 and not may_fail:
-        raise NotMeasurable(f"{cause}: {last_line(done.stderr)}", "Give $TMPDIR a place that has room.")
+def _complete(argv: list[str]) -> Completed:
+    from airmem.probes.runner import run_program  # noqa: PLC0415  # loads subprocess
+
+    return run_program(argv, deadline_seconds=GIT_SECONDS)
 
 
 def _program(name: str) -> str:

@@ -189,13 +189,32 @@ class AllocationSite:
 
 
 @noun
+class TracedImports:
+    """What memray saw of the same imports: bytes still held when they ended, by the module that was being loaded.
+
+    `sites` are lines of the files of one module. `hidden` are modules that memray itself had loaded before.
+    """
+
+    own: dict[str, int]
+    sites: tuple[AllocationSite, ...]
+    total_bytes: int
+    hidden: tuple[str, ...]
+    memray_version: str
+
+
+@noun
 class Explanation:
-    """A module by allocation, from a second child under memray: exact sizes, what memray itself imported left out."""
+    """A module by allocation, from a second child under memray: exact to the byte, but for what memray had loaded.
+
+    `own_bytes` and `inclusive_bytes` are of the module, and of a package all below it; `hidden_count` of their modules
+    were loaded by memray itself, so that nothing was seen of them.
+    """
 
     name: str
     own_bytes: int
     inclusive_bytes: int
     total_bytes: int
+    hidden_count: int
     sites: tuple[AllocationSite, ...]
     memray_version: str
 

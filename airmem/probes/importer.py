@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airmem.errors import NotMeasurable
 from airmem.model.import_cost import ImportFailure, ImportRecord, ModuleLoad
-from airmem.probes.runner import run_program
+from airmem.model.noun import noun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from airmem.model.import_cost import ImportNeed
     from airmem.probes.runner import Completed
 
-RECORDER = Path(__file__).parent / "payloads" / "import_recorder.py"
+PAYLOADS = Path(__file__).parent / "payloads"
+RECORDER = PAYLOADS / "import_recorder.py"
+TRACER = PAYLOADS / "import_tracer.py"
 FIXED = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 """Hashes that are the same in each run make the sizes of sets and dicts so; nothing is written beside the modules."""
 
@@ -25,7 +27,7 @@ MOST_SAID = 400
 NANOSECONDS = 1e9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@noun
 class ImportRequest:
     """What a child shall import: modules, and then those of a start: (payload, component).
 
@@ -52,15 +54,10 @@ def run_import(
 
     Raises ProgramMissing when `python` cannot be executed, NotMeasurable when it cannot run the recorder.
     """
-    asked = {
-        "modules": list(request.modules),
-        "start": list(request.start) if request.start else None,
-        "without": list(request.without),
-        "is_missing": request.is_missing,
-        "moved": [list(one) for one in request.moved],
-    }
+    from airmem.probes.runner import run_program  # noqa: PLC0415  # loads subprocess
+
     done = run_program(
-        [python, str(RECORDER), json.dumps(asked)],
+        [python, str(RECORDER), encode_request(request)],
         deadline_seconds=deadline_seconds,
         environment={**environment, **FIXED},
         cwd=cwd,
@@ -78,6 +75,67 @@ def run_import(
     message = f"the interpreter {ended(done)}" + (f" and said: {said}" if said else "")
     kind = "Timeout" if done.timed_out else "Ended"
     return replace(record, failure=ImportFailure(kind=kind, message=message, path="", line=0))
+
+
+@noun
+class TracerRun:
+    """What a child under memray left besides its capture: `version` is empty where memray could not be imported."""
+
+    version: str
+    is_borrowed: bool
+    hidden: tuple[str, ...]
+    failure: ImportFailure | None
+    said: str
+
+
+def run_tracer(
+    python: str,
+    request: ImportRequest,
+    *,
+    out: str,
+    borrowed: str,
+    deadline_seconds: float,
+    environment: Mapping[str, str],
+) -> TracerRun:
+    """Run the same imports under memray, which writes its capture to `out`; `borrowed` is a folder that has memray.
+
+    Raises ProgramMissing when `python` cannot be executed.
+    """
+    from airmem.probes.runner import run_program  # noqa: PLC0415  # loads subprocess
+
+    done = run_program(
+        [python, str(TRACER), encode_request(request, out=out, borrowed=borrowed)],
+        deadline_seconds=deadline_seconds,
+        environment={**environment, **FIXED},
+    )
+    lines = [line.split("\t") for line in done.stdout.decode(errors="backslashreplace").split("\n")]
+    failed = next((words[1:] for words in lines if words[0] == "X" and len(words) == 5), None)
+    failure = None
+    if failed is not None:
+        failure = ImportFailure(kind=failed[0], message=failed[1], path=failed[2], line=int(failed[3]))
+    elif ["Z"] not in lines:
+        failure = ImportFailure(kind="Ended", message=f"under memray the interpreter {ended(done)}", path="", line=0)
+    version = next((words for words in lines if words[0] == "V" and len(words) == 3), ["", "", "0"])
+    return TracerRun(
+        version=version[1],
+        is_borrowed=version[2] == "1",
+        hidden=tuple(words[1] for words in lines if words[0] == "M"),
+        failure=failure,
+        said=last_line(done.stderr),
+    )
+
+
+def encode_request(request: ImportRequest, **more: str) -> str:
+    """Return a request as the text that a payload reads."""
+    start = list(request.start) if request.start else None
+    fields = {
+        "modules": list(request.modules),
+        "start": start,
+        "without": list(request.without),
+        "is_missing": request.is_missing,
+        "moved": [list(one) for one in request.moved],
+    }
+    return json.dumps({**fields, **more})
 
 
 def ended(done: Completed) -> str:

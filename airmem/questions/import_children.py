@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airmem.analysis.import_cost import attribute_imports, diff_distributions, relocate_record
+from airmem.analysis.import_cost import attribute_imports, diff_distributions, explain_module, relocate_record
 from airmem.collect.imports import (
     ImportRequest,
     collect_record,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from airmem.collect.source import Source
-    from airmem.model.import_cost import ImportCost, ImportRecord
+    from airmem.model.import_cost import Explanation, ImportCost, ImportRecord
 
 COMPONENTS = ("scheduler", "dag-processor", "api-server", "triggerer", "webserver")
 """Components of Airflow whose start is known (probes/payloads/airflow_start.py)."""
@@ -74,12 +75,14 @@ class Measurer:
         """
         predicted = next((one for one in cost.modules if one.name == name), None)
         if predicted is None:
-            raise UsageProblem(f"{name} is not imported, so nothing can be saved", _near(name, cost))
+            raise UsageProblem(
+                f"{name} is not imported, so nothing can be saved", _near(name, [one.name for one in cost.modules])
+            )
         if any(asked == name or asked.startswith(name + ".") for asked in cost.asked):
             raise UsageProblem(f"{name} is what was asked for", "Block something that it imports.")
         details = []
         for way, is_missing in (("placeholder", False), ("missing", True)):
-            request = _replace(self.request, without=(name,), is_missing=is_missing)
+            request = replace(self.request, without=(name,), is_missing=is_missing)
             again = collect_record(self.python, request, self.question.deadline_seconds, self.environment)
             if again.failure is None:
                 return BlockedImport(
@@ -102,6 +105,21 @@ class Measurer:
             way="",
             detail=f"nothing can be imported without it: {', '.join(details)}",
         )
+
+    def explain(self, record: ImportRecord) -> Explanation:
+        """Return a module by allocation, from a second child under memray. Errors: UsageProblem, NotMeasurable."""
+        from airmem.collect.import_trace import collect_trace  # noqa: PLC0415  # only with --explain
+
+        name = self.question.explain or ""
+        module = next((one for one in record.loads if one.name == name), None)
+        if module is None:
+            raise UsageProblem(f"{name} is not imported", _near(name, [one.name for one in record.loads]))
+        failure, traced = collect_trace(
+            self.python, self.request, module.origin, self.question.deadline_seconds, self.environment
+        )
+        if failure is not None:
+            raise explain_failure(replace(record, failure=failure, open_names=()), self.python)
+        return explain_module(name, record, traced)
 
     def compare(self) -> tuple[ImportComparison, ImportRecord]:
         """Return the comparison and the record of its second side. Errors: UsageProblem for sides that are neither."""
@@ -132,11 +150,11 @@ class Measurer:
 
     def _side(self, kind: str, name: str) -> ImportRecord:
         if kind == "module":
-            return self._run(self.python, _replace(self.request, modules=(name,)))
+            return self._run(self.python, replace(self.request, modules=(name,)))
         if kind == "python":
             return self._run(find_python(name), self.request)
         folder, moved = self.stack.enter_context(exported_revision(name, self.python))
-        record = self._run(self.python, _replace(self.request, moved=moved), folder)
+        record = self._run(self.python, replace(self.request, moved=moved), folder)
         return relocate_record(record, moved[0][1] + "/", f"{name}:")
 
     def _run(self, python: str, request: ImportRequest, cwd: str | None = None) -> ImportRecord:
@@ -177,13 +195,8 @@ def _running_python(component: str, source: Source) -> str | None:
     return next((path for path in found if path), None)
 
 
-def _near(name: str, cost: ImportCost) -> str:
+def _near(name: str, known: list[str]) -> str:
     from difflib import get_close_matches  # noqa: PLC0415  # only for a wrong name
 
-    near = get_close_matches(name, [one.name for one in cost.modules], n=3, cutoff=0.6)
-    return f"Did you mean {' or '.join(near)}?" if near else "Ask without --without for what is imported."
-
-
-def _replace(request: ImportRequest, **changes: object) -> ImportRequest:
-    fields = {name: getattr(request, name) for name in request.__slots__}
-    return ImportRequest(**{**fields, **changes})
+    near = get_close_matches(name, known, n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(near)}?" if near else "See with -v what is imported."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airmem.rules.import_cost import entry_modules, lazy_candidates
-from airmem.units import MIB, format_bytes, format_change, format_seconds
+from airmem.units import MIB, format_age, format_bytes, format_change, format_seconds
 from airmem.views.document import Cell, Column, Document, Facts, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airmem.model.import_cost import (
         BlockedImport,
         Explanation,
+        HeavyImport,
         ImportBudget,
         ImportComparison,
         ImportCost,
@@ -68,7 +69,7 @@ def view_imports(report: ImportsReport, verbose: bool = False, top_count: int | 
             *_filled(_tree(report.cost, verbose), _entries(report.cost, top), _distributions(report.cost, top)),
             *_blocked(report.without),
             *_explained(report.explanation),
-            *_budgeted(report.budget),
+            *_budgeted(report.budget, report.head.taken_at_seconds),
             Facts(lines=tuple(_totals(report.cost))),
             *view_findings(report.findings),
             *view_gaps(report.gaps),
@@ -257,10 +258,11 @@ def _explained(explanation: Explanation | None) -> list[Block]:
         Row(cells=(one.size_bytes, one.allocation_count, one.function, f"{short_path(one.path)}:{one.line}"))
         for one in explanation.sites[:MOST_SITES]
     ]
+    hidden = f"; {explanation.hidden_count} modules unseen, which memray loads itself" * bool(explanation.hidden_count)
     caption = (
         f"{explanation.name} by allocation: {format_bytes(explanation.own_bytes)} by its own code,"
         f" {format_bytes(explanation.inclusive_bytes)} with all that it was the first to import"
-        f" (memray {explanation.memray_version})"
+        f" (memray {explanation.memray_version}{hidden})"
     )
     return [Table(name="explanation", columns=columns, rows=tuple(rows), caption=caption)]
 
@@ -302,7 +304,13 @@ def _versions(before: str | None, after: str | None) -> str:
     return f"{'none' if before is None else before} to {'none' if after is None else after}"
 
 
-def _budgeted(budget: ImportBudget | None) -> list[Block]:
+def _since(heavy: HeavyImport, now_seconds: float) -> str:
+    if heavy.since_seconds is None:
+        return "?"
+    return f"{format_age(max(0.0, now_seconds - heavy.since_seconds))} ago, {heavy.since_evidence}"
+
+
+def _budgeted(budget: ImportBudget | None, now_seconds: float) -> list[Block]:
     if budget is None:
         return []
     word = "exceeded" if budget.is_exceeded else "kept"
@@ -320,22 +328,13 @@ def _budgeted(budget: ImportBudget | None) -> list[Block]:
             cells=(
                 one.name,
                 one.retained_bytes,
-                f"{format_day(one.since_seconds)} {one.since_evidence}".strip(),
+                _since(one, now_seconds),
                 f"{short_path(one.lines[0].path)}:{one.lines[0].line}" if one.lines else "",
             )
         )
         for one in budget.heavy
     ]
     return [Table(name="budget", columns=columns, rows=tuple(rows), caption=f"{line}. Heavy imports, the newest first")]
-
-
-def format_day(at_seconds: float | None) -> str:
-    """Return the day (UTC) of seconds since 1970; `?` for unknown."""
-    if at_seconds is None:
-        return "?"
-    from datetime import datetime, timezone  # noqa: PLC0415  # only with --budget
-
-    return datetime.fromtimestamp(at_seconds, tz=timezone.utc).strftime("%Y-%m-%d")
 
 
 def _totals(cost: ImportCost) -> list[tuple[str, str, str]]:

@@ -19,6 +19,7 @@ UNITLESS = {
     "depth": "steps below the root of a tree of processes",
     "version": "of a control group's hierarchy: 1 or 2",
     "line": "of a source file, counted from 1, as tracebacks name it",
+    "seconds": "the unit itself: how long something took",
     "cgroup_version": "the same",
     "ptrace_scope": "Yama's word: 0 to 3",
     "line": "of a source file, from 1",

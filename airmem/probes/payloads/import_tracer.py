@@ -1,8 +1,8 @@
 """Imports modules under memray, each below a frame of its own, so that a capture tells whose allocation is whose.
 
 Runs beside import_recorder.py, whose functions it uses: `python import_tracer.py '{"modules": ["json"], "out": FILE}'`.
-Standard output are lines: V and memray's version, M and a module that memray's own import had loaded already, X as in
-import_recorder.py, Z at the end.
+Standard output are lines: V, memray's version and whether it is borrowed; M and a module that memray's own import had
+loaded already; X as in import_recorder.py; Z at the end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def frame_of(name: str) -> Any:
     def load(loader: Any, spec: Any) -> Any:
         return loader(spec)
 
-    return type(load)(load.__code__.replace(co_filename=f"<import {name}>"), {})
+    made: Any = type(load)
+    return made(load.__code__.replace(co_filename=f"<import {name}>"), {})
 
 
 def hook() -> None:
@@ -32,10 +33,10 @@ def hook() -> None:
     MACHINERY._load_unlocked = lambda spec: frame_of(clean(spec.name))(loader, spec)
 
 
-def import_memray(borrowed: str) -> Any:
-    """Return memray, this Python's own or else one of the same version of Python in another folder."""
+def import_memray(borrowed: str) -> tuple[Any, bool]:
+    """Return memray, this Python's own or else one for the same Python in another folder, and whether it is that."""
     try:
-        import memray  # noqa: PLC0415  # type: ignore[import-untyped,unused-ignore]
+        import memray  # noqa: PLC0415
     except ImportError:
         if not borrowed:
             raise
@@ -43,7 +44,8 @@ def import_memray(borrowed: str) -> Any:
         import memray  # noqa: PLC0415
 
         sys.path.remove(borrowed)
-    return memray
+        return memray, True
+    return memray, False
 
 
 def main() -> None:
@@ -55,8 +57,8 @@ def main() -> None:
     recorder = Recorder()
     recorder.put("")
     before = set(sys.modules)
-    memray = import_memray(request.get("borrowed", ""))
-    recorder.put("V", memray.__version__)
+    memray, is_borrowed = import_memray(request.get("borrowed", ""))
+    recorder.put("V", memray.__version__, int(is_borrowed))
     for name in sorted(set(sys.modules) - before):
         recorder.put("M", clean(name))
     tracker = memray.Tracker(
