@@ -126,18 +126,27 @@ def run(*arguments: str, prefix: Prefix = ()) -> str:
     return run_any(*prefix, *AIRMEM, *arguments)
 
 
-def at_terminal(arguments: tuple[str, ...], meanwhile: Callable[[], None] = lambda: None) -> str:
-    """Return what a command prints at a terminal: text is wrapped there, and long titles are cut."""
+def at_terminal(
+    arguments: tuple[str, ...],
+    meanwhile: Callable[[], None] = lambda: None,
+    folder: str | None = None,
+    may_find: bool = False,
+) -> str:
+    """Return what a command prints at a terminal: text is wrapped there, and long titles are cut.
+
+    It runs in `folder`. With `may_find` it may end with 1: it has found something.
+    """
     screen, terminal = pty.openpty()
     with open(screen, "rb", buffering=0) as output:
-        process = subprocess.Popen(arguments, stdout=terminal, stderr=terminal, env=ENVIRONMENT)
+        process = subprocess.Popen(arguments, stdout=terminal, stderr=terminal, env=ENVIRONMENT, cwd=folder)
         os.close(terminal)
         meanwhile()
         printed = b""
         with contextlib.suppress(OSError):  # the last one has left the terminal
             while block := output.read(1 << 16):
                 printed += block
-        if status := process.wait(PATIENCE_SECONDS):
+        status = process.wait(PATIENCE_SECONDS)
+        if status and not (may_find and status == 1):
             raise SystemExit(f"{' '.join(arguments)}: status {status}\n{printed.decode()}")
     return printed.decode().replace("\r\n", "\n")
 
@@ -264,6 +273,26 @@ def make_hang() -> Iterator[Example]:
     yield "hang.txt", console((f"airmem hang-dump {process.pid}", printed))
 
 
+def make_imports(folder: str) -> Iterator[Example]:
+    """Show what a module of somebody's DAGs costs: in full, with a module blocked, by allocation, over its budget."""
+    dags = Path(folder) / "my_dags"
+    dags.mkdir()
+    (dags / "__init__.py").write_text("")
+    (dags / "common.py").write_text("import json\n\nimport jsonschema\nimport numpy\n\nLIMITS = list(range(200_000))\n")
+    run_any("python3", "-m", "compileall", "-q", folder)
+    for name, options in (
+        ("imports.txt", ("--workers", "32", "--top", "4")),
+        ("imports-without.txt", ("--without", "numpy", "--top", "2")),
+        ("imports-explain.txt", ("--explain", "my_dags.common", "--top", "2")),
+        ("imports-budget.txt", ("--budget", "20M", "--top", "2")),
+    ):
+        arguments = ("imports", "my_dags.common", *options)
+        printed = at_terminal((*AIRMEM, *arguments), folder=folder, may_find=True)
+        printed = printed.replace(sys.prefix, "/srv/venv").replace(os.path.realpath(folder), "/srv/dags")
+        printed = re.sub(r"^importing .*\n", "", printed)
+        yield name, console((" ".join(("airmem", *arguments)), printed))
+
+
 def make_keys() -> Iterator[Example]:
     """Make a table of the keys of each schema."""
     for path in sorted(SCHEMAS.glob("*.json")):
@@ -323,6 +352,9 @@ def make_all() -> Iterator[Example]:
     with tempfile.TemporaryDirectory() as folder:
         yield from make_tutorial(folder)
         yield from make_analyze(folder)
+
+    with tempfile.TemporaryDirectory() as folder:
+        yield from make_imports(folder)
 
 
 def words_of(text: str) -> set[str]:

@@ -32,6 +32,9 @@ MOST_STEPS = 4_000_000
 """How many edges may be walked to remove packages one by one: about a quarter of a second. The graph of Airflow's
 scheduler has 11,000 edges and 234 packages. What is beyond is bounded from below, the heaviest first."""
 
+MOST_SITES = 500
+"""Lines of an explanation that are told. libcst has 3,900; the first 500 hold 86 % of it, the 500th 2 kB."""
+
 Retained: TypeAlias = "tuple[int, int]"
 """Bytes and modules that go with a module."""
 
@@ -99,7 +102,7 @@ def explain_module(name: str, record: ImportRecord, traced: TracedImports) -> Ex
         inclusive_bytes=sum(traced.own.get(one, 0) for one in inside),
         total_bytes=traced.total_bytes,
         hidden_count=len(inside.intersection(traced.hidden)),
-        sites=tuple(sorted(traced.sites, key=lambda one: -one.size_bytes)),
+        sites=tuple(sorted(traced.sites, key=lambda one: -one.size_bytes)[:MOST_SITES]),
         memray_version=traced.memray_version,
     )
 

@@ -39,9 +39,11 @@ def collect_trace(
             environment=environment,
         )
         if not trace.version:
-            own = ".".join(map(str, sys.version_info[:2]))
+            version = ".".join(map(str, sys.version_info[:2]))
             cause = f"{python} has no memray, and airmem's does not fit it: {trace.said}"
-            raise NotMeasurable(cause, f"Install memray there, or airmem with the same Python (this one has {own}).")
+            raise NotMeasurable(
+                cause, f"Install memray there, or airmem with the same Python (this one has {version})."
+            )
         if trace.failure is not None:
             return trace.failure, _traced((), {}, trace.version, trace.hidden, 0)
         reader = sys.executable if trace.is_borrowed else python

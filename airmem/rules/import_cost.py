@@ -18,6 +18,9 @@ LAZY_LINES = 3
 
 MOST_CANDIDATES = 8
 
+STANDARD = "standard library"
+"""Its modules are no candidates: whoever else needs them imports them as well."""
+
 MISSED_RATIO = 0.2
 """A prediction that misses what was saved by more than this part is worth an explanation."""
 
@@ -109,7 +112,8 @@ def entry_modules(cost: ImportCost) -> list[ModuleCost]:
 
 def heavy_modules(cost: ImportCost, most: int) -> list[ModuleCost]:
     """Return what a budget is spent on: entries that retain much, the heaviest first."""
-    return [one for one in entry_modules(cost) if one.retained_bytes >= LAZY_BYTES][:most]
+    heavy = [one for one in entry_modules(cost) if one.retained_bytes >= LAZY_BYTES and one.distribution != STANDARD]
+    return heavy[:most]
 
 
 def _is_asked(module: ModuleCost, cost: ImportCost) -> bool:
@@ -125,7 +129,8 @@ def _is_entry(module: ModuleCost, known: dict[str, ModuleCost]) -> bool:
 
 
 def _is_candidate(module: ModuleCost) -> bool:
-    return len(module.lines) <= LAZY_LINES and all(line.path for line in module.lines)
+    few = len(module.lines) <= LAZY_LINES and all(line.path for line in module.lines)
+    return few and module.distribution != STANDARD
 
 
 def _count(module: ModuleCost) -> str:

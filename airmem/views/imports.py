@@ -56,20 +56,21 @@ MILLISECONDS = Column(
     name="milliseconds", header="MS", kind="count", meaning="wall time with all that it imported first"
 )
 FOLDERS = ("/site-packages/", "/dist-packages/")
+STANDARD = ("/lib/python3.", "/lib64/python3.")
 
 
 def view_imports(report: ImportsReport, verbose: bool = False, top_count: int | None = None) -> Document:
-    """Return the document; `verbose` adds every branch, `top_count` limits the tables of modules and distributions."""
+    """Return the document; `verbose` adds every table and branch, `top_count` limits modules and distributions."""
     top = top_count or (1 << 30 if verbose else TOP_COUNT)
     return Document(
         blocks=(
             Paragraph(text=_headline(report), style="strong"),
             Paragraph(text=_method_line(report.cost), style="faint"),
             *_compared(report.comparison, top),
-            *_filled(_tree(report.cost, verbose), _entries(report.cost, top), _distributions(report.cost, top)),
             *_blocked(report.without),
             *_explained(report.explanation),
             *_budgeted(report.budget, report.head.taken_at_seconds),
+            *_tables(report, verbose, top),
             Facts(lines=tuple(_totals(report.cost))),
             *view_findings(report.findings),
             *view_gaps(report.gaps),
@@ -78,9 +79,15 @@ def view_imports(report: ImportsReport, verbose: bool = False, top_count: int | 
     )
 
 
-def _filled(*tables: Table) -> list[Block]:
-    if not tables[0].rows:
+def _tables(report: ImportsReport, verbose: bool, top: int) -> list[Block]:
+    """Return the three tables; where something else was asked, only the one that a decision needs."""
+    cost = report.cost
+    if not cost.modules:
         return [Paragraph(text="Nothing new: this Python has loaded it when it starts.")]
+    is_specific = report.without or report.explanation or report.comparison or report.budget
+    tables = [_entries(cost, top)]
+    if verbose or not is_specific:
+        tables = [_tree(cost, verbose), *tables, _distributions(cost, top)]
     return [table for table in tables if table.rows]
 
 
@@ -92,10 +99,13 @@ def view_table(report: ImportsReport) -> Table:
 
 
 def short_path(path: str) -> str:
-    """Return a path without the folders above an installation: what is installed is known by its package."""
+    """Return a path without the folders above an installed package or the standard library."""
     for folder in FOLDERS:
         if folder in path:
             return path.rpartition(folder)[2]
+    for folder in STANDARD:
+        if folder in path:
+            return path.rpartition(folder)[2].partition("/")[2]
     return path
 
 
