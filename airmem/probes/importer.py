@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -187,7 +188,7 @@ class _Parser:
     is_complete: bool = False
 
     def take(self, kind: str, words: list[str]) -> None:  # one line for each kind
-        """Take one line. Raises ValueError, IndexError for one that is cut."""
+        """Take one line. Raises ValueError, IndexError, TypeError for one that is not the recorder's."""
         if kind == "I":
             names = tuple(words[1].split(",")) if words[1] else ()
             importer = self.stack[-1].name if self.stack else ""
@@ -260,15 +261,12 @@ class _Parser:
 
 
 def parse_record(text: bytes) -> ImportRecord:
-    """Return the record from the recorder's output, which may end anywhere: the last line is left out if it is cut."""
+    """Return the record from the recorder's output, which may end anywhere: a line that is cut is left out."""
     parser = _Parser()
-    for line in text.decode(errors="backslashreplace").split("\n"):
+    for line in text.rpartition(b"\n")[0].decode(errors="backslashreplace").split("\n"):
         kind, _, rest = line.partition("\t")
-        words: list[str] = rest.split("\t")
-        try:
-            parser.take(kind, words)
-        except (ValueError, IndexError):
-            break  # only the last line can be cut: the recorder writes whole lines
+        with suppress(ValueError, IndexError, TypeError):  # somebody else wrote to standard output at the start
+            parser.take(kind, rest.split("\t"))
     return _record_of(parser)
 
 

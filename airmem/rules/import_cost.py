@@ -101,7 +101,7 @@ def check_predictions(without: tuple[BlockedImport, ...]) -> list[Finding]:
 
 
 def entry_modules(cost: ImportCost) -> list[ModuleCost]:
-    """Return the modules by which another distribution is entered, by what they retain, the most first.
+    """Return the modules by which another distribution, or code of one's own, is entered, the most retained first.
 
     Those that the user asked for are none, nor what no line imports: nobody could leave them out.
     """
@@ -122,10 +122,15 @@ def _is_asked(module: ModuleCost, cost: ImportCost) -> bool:
 
 def _is_entry(module: ModuleCost, known: dict[str, ModuleCost]) -> bool:
     above = known.get(module.name.rpartition(".")[0])
-    if above is not None and above.distribution == module.distribution:
+    if above is not None and _owner(above) == _owner(module):
         return False
     importers = [known[line.importer] for line in module.lines if line.importer in known]
-    return not importers or any(one.distribution != module.distribution for one in importers)
+    return not importers or any(_owner(one) != _owner(module) for one in importers)
+
+
+def _owner(module: ModuleCost) -> str:
+    """Return the distribution; of what is not installed, as one's own code, the first part of the name."""
+    return module.distribution or f"/{module.name.partition('.')[0]}"
 
 
 def _is_candidate(module: ModuleCost) -> bool:
