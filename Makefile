@@ -40,6 +40,7 @@ bench: $(VENV)/.dev ## measure the cost against cat and against peers
 	$(BIN)/python -m compileall -q airmem
 	$(BIN)/python tests/benchmarks/bench.py
 	$(BIN)/python tests/benchmarks/bench_cow.py
+	$(BIN)/python tests/benchmarks/bench_imports.py
 
 docs: $(VENV)/.docs ## make the examples anew from real runs and build the site
 	$(BIN)/python docs/make_examples.py
