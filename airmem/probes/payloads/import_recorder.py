@@ -341,7 +341,7 @@ class Distributions:
             name, _, version = entry[: -len(".dist-info")].partition("-")
             distribution = (name.replace("_", "-").lower(), version)
             lines = files[distribution] = read_lines(os.path.join(folder, entry, "RECORD"))
-            for top in {line.partition(",")[0].partition("/")[0] for line in lines}:
+            for top in first_parts(lines):
                 tops.setdefault(top, []).append(distribution)
             self.read_editable(os.path.join(folder, entry, "direct_url.json"), distribution)
         shared = {one for owners in tops.values() if len(owners) > 1 for one in owners}
@@ -366,6 +366,18 @@ class Distributions:
         ):
             return "standard library", ""
         return next((one for folder, one in self.editable if origin.startswith(folder)), ("", ""))
+
+
+def first_parts(lines: list[str]) -> set[str]:
+    """Return the first parts of the paths of a RECORD; lines of one folder follow each other."""
+    found: set[str] = set()
+    folder = "\0"
+    for line in lines:
+        if not line.startswith(folder):
+            top = line.partition(",")[0].partition("/")[0]
+            found.add(top)
+            folder = top + "/"
+    return found
 
 
 def read_lines(path: str) -> list[str]:
