@@ -168,6 +168,8 @@ def explain_failure(record: ImportRecord, python: str) -> NotMeasurable:
     """Return the error for a child that did not import everything: how, where and how far it came."""
     failure = record.failure
     assert failure is not None  # noqa: S101  # the caller has looked
+    if failure.path == START:
+        return NotMeasurable(f"the component's start is not known: {failure.message}", "Name the modules instead.")
     name = record.asked[-1] if record.asked else "what the component needs"
     where = f" ({failure.path}:{failure.line})" if failure.path else ""
     chain = f", while it loaded {' > '.join(record.open_names)}" if record.open_names else ""
