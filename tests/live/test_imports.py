@@ -348,6 +348,20 @@ def test_a_chain_that_python_can_import_airmem_can_too(tmp_path: Path, count: in
     assert len(modules) == count + 1
 
 
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13", "3.14"])
+def test_other_interpreters_measure_the_same(tree: Path, version: str) -> None:
+    python = shutil.which(f"python{version}")
+    if python is None or subprocess.run([python, "-c", ""], check=False).returncode:
+        pytest.skip(f"needs a python{version} in PATH")
+    answer, modules = measure(tree, "app", "--python", python)
+    assert answer["python"]["version"].startswith(version)
+    assert modules["heavy"]["own_bytes"] == pytest.approx(8 * MIB, abs=SMALL)
+    assert modules["alone"]["retained_bytes"] == pytest.approx(5 * MIB, abs=SMALL)
+    assert answer["totals"]["own_sum_bytes"] == pytest.approx(answer["totals"]["walked_growth_bytes"], rel=0.03)
+    lines = {(line["importer"], line["line"]) for line in modules["both"]["lines"]}
+    assert lines == {("heavy", 1), ("alone", 1)}
+
+
 def test_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import other\n")
     (tmp_path / "other.py").write_text("HELD = 1\n")
