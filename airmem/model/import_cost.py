@@ -204,7 +204,7 @@ class TracedImports:
 
 @noun
 class Explanation:
-    """A module by allocation, from a second child under memray: exact to the byte, but for what memray had loaded.
+    """A module by allocation, from a second child under memray, without places that hold less than 1 KiB.
 
     `own_bytes` and `inclusive_bytes` are of the module, and of a package all below it; `hidden_count` of their modules
     were loaded by memray itself, so that nothing was seen of them.
