@@ -22,7 +22,6 @@ UNITLESS = {
     "seconds": "the unit itself: how long something took",
     "cgroup_version": "the same",
     "ptrace_scope": "Yama's word: 0 to 3",
-    "line": "of a source file, from 1",
     "status": "of an answer over HTTP",
     "number": "of a system call on one machine",
     "ident": "what threading.get_ident() gives",

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / "airmem"
 MODULES = sorted(
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
     for path in PACKAGE.rglob("*.py")
-    if path.name != "__main__.py"
+    if path.name != "__main__.py" and path.parent.name != "payloads"  # these run in a target's Python, by their files
 )
 
 
