@@ -32,6 +32,11 @@ DEVICE_FRAMES = 1 << 33
 NOT_MEMORY = frozenset(name.decode() for name in UNCOUNTED) | {"[vdso]", "/anon_hugepage (deleted)"}
 """Mappings whose pages look anonymous in pagemap and are the kernel's own, or hugetlb pages, which no RSS counts."""
 
+FLAGS_FILE = "/proc/kpageflags"
+HUGE_HEAD, HUGE_TAIL = (np.uint64(1 << 22 | 1 << kind) for kind in (15, 16))
+"""Flags of the first and of the other frames of a huge page (KPF_THP with KPF_COMPOUND_HEAD or _TAIL)."""
+
+HUGE_FRAMES = (1 << 21) // PAGE_BYTES
 KIND_SHIFT = 61
 ANONYMOUS_KINDS = (PRESENT >> KIND_SHIFT, SWAPPED >> KIND_SHIFT)
 assert not any(kind & FILE_OR_SHARED >> KIND_SHIFT for kind in ANONYMOUS_KINDS)  # noqa: S101  # what the shift is for
@@ -86,10 +91,21 @@ class LiveAnonymousTables:
     def find_exclusive(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_] | None:
         """Tell for each frame (ascending) whether it is exclusive to one address space; None without kpageflags."""
         with suppress(OSError):
-            words = read_by_frame(self._reader, "/proc/kpageflags", frames)
+            words = read_by_frame(self._reader, FLAGS_FILE, frames)
             exclusive: npt.NDArray[np.bool_] = words & np.uint64(ANONYMOUS_EXCLUSIVE) != 0
+            tails = np.flatnonzero(words & HUGE_TAIL == HUGE_TAIL)
+            if len(tails):
+                exclusive[tails] |= self._are_heads_exclusive(frames[tails])
             return exclusive
         return None
+
+    def _are_heads_exclusive(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Tell of frames within huge pages whether those are exclusive: of one mapped whole only the head says so."""
+        heads, inverse = np.unique(frames & ~(HUGE_FRAMES - 1), return_inverse=True)
+        words = read_by_frame(self._reader, FLAGS_FILE, heads)
+        wanted = np.uint64(ANONYMOUS_EXCLUSIVE) | HUGE_HEAD
+        told: npt.NDArray[np.bool_] = (words & wanted == wanted)[inverse.reshape(-1)]
+        return told
 
     def is_trusted(self, shared: npt.NDArray[np.int64]) -> bool:
         """Whether the flag means what it should: airmem's own fresh page has it, pages that two map do not."""
