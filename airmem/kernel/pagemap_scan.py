@@ -22,7 +22,8 @@ ARGUMENT = struct.Struct("=12Q")
 ARGUMENT_BYTES = 96
 REGION_WORDS = 3
 ROOM_REGIONS = 4096
-END_ADDRESS = 1 << 47
+END_ADDRESS = (1 << 47) - PAGE_BYTES
+"""The last page of user space is nobody's, and who asks for it is refused (access_ok)."""
 
 
 def scan_zero_and_huge(files: ProcessFiles) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
