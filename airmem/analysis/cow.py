@@ -35,7 +35,7 @@ def describe_worker(
 
     `member` is None where its page table, or its parent's, cannot be read; `told` where contents cannot.
     """
-    if member is None:
+    if member is None or member.is_same_memory:
         return _unread(process, role, component)
     counts = np.bincount(member.states, minlength=SWAPPED + 1) * PAGE_BYTES
     shared, copied, by_parent = (int(counts[state]) for state in (SHARED, COPIED, COPIED_BY_PARENT))

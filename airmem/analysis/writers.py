@@ -38,6 +38,10 @@ DOUBT_RATIO = 0.01
 BUSY_RATIO = 0.05
 """A parent that wrote more than this part of the pages that a child copied, too, has been at work since the fork."""
 
+SAME_RATIO = 0.1
+"""Processes of which more than this part of their common pages is mapped once, by both, are one address space; bit 56
+of huge pages (see _by_bits) is the only reason why the part is not 0 elsewhere."""
+
 PROBE_FRAMES = 256
 """So many frames are looked up where a part tells enough."""
 
@@ -49,7 +53,8 @@ class Member:
     `in_parent` is each page's place among the parent's pages, -1 where it has none. `is_shared` tells where another
     process of the family maps the same frame, `is_joint` where a sibling does and the parent does not.
     `differing_count` and `doubtful_count` are pages whose frames differ, and those of them whose writer is inferred.
-    `is_parent_busy`: the parent wrote pages that this one copied, too.
+    `is_parent_busy`: the parent wrote pages that this one copied, too. `is_same_memory`: it runs in its parent's memory
+    (vfork), so that there is nothing to compare.
     """
 
     position: int
@@ -68,6 +73,7 @@ class Member:
     doubtful_count: int = 0
     is_exact: bool = True
     is_parent_busy: bool = False
+    is_same_memory: bool = False
 
     @property
     def certainty(self) -> str:
@@ -147,6 +153,11 @@ def _by_frames(tables: AnonymousTables, family: list[Member]) -> None:
             continue
         own, theirs = _compare(member, member.parent)
         is_same = member.frames[own] == member.parent.frames[theirs]
+        if _is_same_memory(member, is_same, own, theirs):
+            member.is_same_memory = True
+            member.parent.children.remove(member)
+            member.parent = None
+            continue
         member.states[own[is_same]] = SHARED
         member.is_shared[own[is_same]] = True
         member.parent.is_shared[theirs[is_same]] = True
@@ -182,6 +193,13 @@ class _Exclusive:
         if found is not None:
             told[order] = found
         return told
+
+
+def _is_same_memory(member: Member, is_same: Flags, own: Pages, theirs: Pages) -> bool:
+    """Whether two processes are one address space: frames that each maps are mapped once in the whole system."""
+    assert member.parent is not None  # noqa: S101  # as in _settle
+    is_once = is_same & member.is_mapped_once[own] & member.parent.is_mapped_once[theirs]
+    return bool(np.count_nonzero(is_once) > SAME_RATIO * len(own))
 
 
 def _find_siblings(elder: Member) -> None:

@@ -182,6 +182,9 @@ class _Question:
             self._refuse(snapshot)
         known = {one.pid for one in self._gaps}
         for one, member in zip(snapshot.processes, members, strict=True):
+            if member is not None and member.is_same_memory:
+                detail = f"it runs in the memory of its parent {one.process.parent_pid} (vfork)"
+                self._gaps.append(gap(one.process.pid, "pages", "same_memory", detail))
             if member is None and one.process.pid not in known and not one.process.is_zombie:
                 self._gaps.append(_page_table_gap(self._reader, one.process.pid))
         return members

@@ -110,6 +110,14 @@ def test_a_target_that_ends_meanwhile_is_told(start):
     assert statuses[-1] == 3
 
 
+def test_a_child_in_its_parents_memory_is_a_gap(start):
+    target = start("borrows_memory")
+    answer = ask("cow", target.pid)
+    assert [gap["reason"] for gap in answer["gaps"]] == ["same_memory"]
+    assert workers_of(answer)[target.truth["child"]]["inherited_bytes"] is None
+    target.process.terminate()
+
+
 def test_a_zombie_cannot_be_measured():
     with subprocess.Popen([sys.executable, "-c", "pass"]) as process:
         wait_until(lambda: read_stat(process.pid)[0] == "Z", "its end")

@@ -113,6 +113,14 @@ def test_who_was_not_forked_inherited_nothing():
     assert members[1].parent is None
 
 
+def test_a_child_in_its_parents_memory_is_not_compared():
+    """Frames that both map are mapped once."""
+    family = Family({1: 10, 2: 20}, {1: 10, 2: 20}, exclusive={10, 20}, once={(0, 1), (1, 1), (0, 2), (1, 2)})
+    members, _ = look(family, [None, 0])
+    assert members[1].is_same_memory
+    assert (members[1].parent, members[0].children) == (None, [])
+
+
 def test_swapped_pages_are_apart():
     family = Family({1: OUT, 2: 20, 3: OUT}, {1: 10, 2: OUT, 3: OUT}, exclusive={10})
     assert look(family, [None, 0])[1][1] == ["swapped", "swapped", "swapped"]
