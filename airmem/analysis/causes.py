@@ -145,6 +145,7 @@ class _Stream:
         self._own = np.empty(BLOCK_PAGES * WORDS_PER_PAGE, np.uint64)
         self._copy = np.empty(BLOCK_PAGES * WORDS_PER_PAGE, np.uint64)
         self._holders = find_holders(elder)
+        self._with_heads = fraction.with_heads
         self._copied = []
         for child in elder.children:
             at = fraction.choose(np.flatnonzero(child.states == COPIED))
@@ -156,17 +157,20 @@ class _Stream:
         """Read one block of the parent's pages, and compare the children's copies of them."""
         last = min(first + BLOCK_PAGES, len(self._elder.pages))
         places = first + np.flatnonzero(self._elder.is_present[first:last])
+        if not self._with_heads:
+            places = self._wanted_of(first, last)
         pages = self._elder.pages[places]
         if not len(pages):
             return
         words = self._own[: len(pages) * WORDS_PER_PAGE]
         is_read = self._contents.fill(self._keys[self._elder.position], pages, words)
-        slots, numbers = scan_objects(self._table, words)
-        block = PageBlock(pages=pages, words=words, is_read=is_read)
-        self._heads.add(block, slots, numbers)
-        self._codes.add(block, slots, numbers)
         originals = words.reshape(-1, WORDS_PER_PAGE)
-        self.hole_pages += count_pages_with_free_blocks(pages, originals)
+        if self._with_heads:
+            slots, numbers = scan_objects(self._table, words)
+            block = PageBlock(pages=pages, words=words, is_read=is_read)
+            self._heads.add(block, slots, numbers)
+            self._codes.add(block, slots, numbers)
+            self.hole_pages += count_pages_with_free_blocks(pages, originals)
         ahead = None
         for child, at, theirs in self._copied:
             low, high = np.searchsorted(theirs, (first, last))
@@ -177,6 +181,11 @@ class _Stream:
                 originals = self._with_holders(places, originals, is_read)
             rows = np.searchsorted(places, theirs[low:high])
             self._compare(child, at[low:high], (originals[rows], ahead[rows], is_read[rows]), comparisons)
+
+    def _wanted_of(self, first: int, last: int) -> npt.NDArray[np.int64]:
+        """Return the places, from `first` to before `last`, of the parent's pages that chosen copies come from."""
+        parts = [theirs[slice(*np.searchsorted(theirs, (first, last)))] for _, _, theirs in self._copied]
+        return np.unique(np.concatenate(parts))
 
     def _compare(
         self,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airmem.analysis.causes import Comparison, Line, compare_line, start_comparison
-from airmem.analysis.collected import GC, UNKNOWN, find_collections, name_causes, of_parent, worker_state
+from airmem.analysis.collected import GC, UNKNOWN, Ran, find_collections, name_causes, of_parent, worker_state
 from airmem.analysis.inline_caches import CODE
 from airmem.analysis.page_types import find_page_types
 from airmem.analysis.tracked import TrackedPages, find_tracked, link_heads, read_frozen_ends
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 IMMORTAL_COUNT = 3 << 28
 """From here on the count of `type` is not counted any more: 3.12 and later give immortal objects 2**32 - 1 or 3 << 30,
 which code built for the stable ABI of older versions may have changed a little (PEP 683)."""
+
+SKIMMED_PAGES = 1 << 13
+"""So many pages, evenly apart, are looked at for types where not all may be read: 32 MiB."""
 
 MOST_NEW_PAGES = 1 << 14
 """Of each process's new pages so many are looked at: 64 MiB."""
@@ -123,8 +126,11 @@ class _Explainer:
             top = top.parent
         if top.position not in self._learners:
             learner = None
+            pages = top.pages[top.is_present]
+            if not self._fraction.with_heads:
+                pages = pages[:: max(1, len(pages) // SKIMMED_PAGES)]
             try:
-                learner = learn_types(self._contents, self._keys[top.position], top.pages[top.is_present])
+                learner = learn_types(self._contents, self._keys[top.position], pages)
             except NotMeasurable as problem:
                 self._found.obstacles[top.position] = problem.cause
             self._learners[top.position] = learner
@@ -139,6 +145,10 @@ class _Explainer:
         line = compare_line(
             self._contents, self._keys, elder, table, self._fraction, with_page_types=self._with_page_types
         )
+        if not self._fraction.with_heads:
+            for child in elder.children:
+                self._found.workers[child.position] = _without_heads(child, line.comparisons[child.position])
+            return
         key = self._keys[elder.position]
         self._found.hole_pages[elder.position] = line.hole_pages
         line.heads, links = link_heads(self._contents, key, learner, line.heads)
@@ -192,6 +202,12 @@ def _unexplained(child: Member) -> Explanation:
     comparison = start_comparison(child)
     comparison.codes[child.states == COPIED] = UNREAD
     causes = np.full(len(comparison.codes), UNKNOWN, np.uint8)
+    return Explanation(comparison=comparison, causes=causes, live=None, frozen=None, collector=None, types=())
+
+
+def _without_heads(child: Member, comparison: Comparison) -> Explanation:
+    """Return what changed words alone tell: pages that look the same were copied by counts or by a collection."""
+    causes = name_causes(child, comparison, None, Ran(full=False, young=False))
     return Explanation(comparison=comparison, causes=causes, live=None, frozen=None, collector=None, types=())
 
 

@@ -27,9 +27,10 @@ SEED = 1
 
 @dataclass(frozen=True, slots=True)
 class Fraction:
-    """Which part of each worker's copied pages is read."""
+    """Which part of each worker's copied pages is read, and whether the parents' pages are read whole, for heads."""
 
     ratio: float = 1.0
+    with_heads: bool = True
 
     def choose(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return so many of these places, ascending, chosen at random without regard to where they lie."""
@@ -47,14 +48,17 @@ def choose_fraction(members: Sequence[Member | None], ratio: float, most_bytes: 
     """Return the part to read for a wish: a ratio, or a number of bytes in all.
 
     The parents' pages are read whole, since the collector's lists run through all of them: what is left of `most_bytes`
-    goes to their children's copies, at least LEAST_PAGES of each.
+    goes to their children's copies, at least LEAST_PAGES of each. Where they alone are more than that, of them only the
+    originals of the chosen copies are read, and what the collector did and will do is not told.
     """
     if most_bytes is None:
         return Fraction(ratio)
     family = [one for one in members if one is not None]
     originals = sum(len(one.pages) for one in family if one.children) * PAGE_BYTES
     copies = sum(_copied(one) for one in family) * PAGE_BYTES
-    left = max(0, most_bytes - originals)
+    if originals > most_bytes:
+        return Fraction(min(ratio, most_bytes / (2 * copies) if copies else 1.0), with_heads=False)
+    left = most_bytes - originals
     return Fraction(min(ratio, left / copies if copies else 1.0))
 
 

@@ -232,6 +232,11 @@ class _Question:
         fraction = choose_fraction(members, self._fraction_ratio, self._most_bytes)
         told = explain_family(contents, keys, members, fraction, with_page_types=self._with_map)
         leave_out_unstable(tables, members, told)
+        if not fraction.with_heads:
+            detail = (
+                "the parents' own pages are more than --max-bytes, and the collector's lists run through all of them"
+            )
+            self._gaps.append(gap(None, "at_risk_bytes", "max_bytes", detail))
         self._gaps += [gap(keys[at][0], "causes", "not_cpython", cause) for at, cause in told.obstacles.items()]
         self._gaps += [gap(keys[at][0], "causes", "gone", "it ended while it was read") for at in sorted(told.gone)]
         return told, describe_coverage(contents.read_bytes, members, fraction, DUTY_RATIO)

@@ -79,6 +79,19 @@ def test_an_estimate_is_within_its_margin(start, bound):
             assert size == pytest.approx(truth["causes"][cause], abs=coverage["margin_ratio"] * row["copied_bytes"])
 
 
+def test_a_bound_below_the_parents_size_is_kept(start):
+    target = start(command=[*DEMO, "--mode", "refcount", "--workers", "2"])
+    exact, bounded = ask("cow", target.pid), ask("cow", target.pid, "--max-bytes", "8M")
+    check_sums(bounded)
+    assert [gap["reason"] for gap in bounded["gaps"]] == ["max_bytes"]
+    assert bounded["coverage"]["read_bytes"] < 0.5 * exact["coverage"]["read_bytes"]
+    assert bounded["forecast"]["at_risk_bytes"] is None
+    for pid, row in workers_of(bounded).items():
+        truth = workers_of(exact)[pid]
+        margin = bounded["coverage"]["margin_ratio"] * row["copied_bytes"]
+        assert row["causes"]["refcount_bytes"] == pytest.approx(truth["causes"]["refcount_bytes"], abs=margin)
+
+
 def test_what_is_not_python_has_no_causes():
     script = "exec 3<&0; x=$(printf %2000000s); (y=$x.; read z <&3) & echo; read z"
     with subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as shell:
