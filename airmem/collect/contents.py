@@ -24,7 +24,7 @@ BLOCK_PAGES = MIB // PAGE_BYTES
 
 WORDS_PER_PAGE = PAGE_BYTES // 8
 
-DUTY_RATIO = 0.5
+DUTY_RATIO = 0.1
 """At most this share of the time is spent reading the target's memory: each read takes its mmap lock for an instant."""
 
 LEAST_PAUSE_SECONDS = 0.001

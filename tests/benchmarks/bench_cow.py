@@ -152,8 +152,8 @@ def measure_disturbance() -> str:
             os.sched_setaffinity(0, CORES[1:] or CORES)
             alone, beside = [], []
             for _ in range(WINDOWS):
-                alone.append(throughput(counter, None))
-                beside.append(throughput(counter, pid))
+                alone.append(throughput(counter, pid, with_cow=False))
+                beside.append(throughput(counter, pid, with_cow=True))
     ratio = statistics.median(beside) / statistics.median(alone)
     return (
         f"A parent of 200 MB that maps, touches and unmaps 256 KiB keeps {ratio:.2f} of its throughput while cow runs"
@@ -161,16 +161,21 @@ def measure_disturbance() -> str:
     )
 
 
-def throughput(counter: Path, pid: int | None) -> float:
-    """Return rounds per second over a window, with or without cow beside it."""
-    before, began = int.from_bytes(counter.read_bytes()[:8], sys.byteorder), time.monotonic()
-    while (passed := time.monotonic() - began) < WINDOW_SECONDS:
-        if pid is None:
+def throughput(counter: Path, pid: int, *, with_cow: bool) -> float:
+    """Return rounds per second over a window, less the time that the target waited for a core, with or without cow."""
+
+    def look() -> tuple[int, float]:
+        delay_ns = int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1])
+        return int.from_bytes(counter.read_bytes()[:8], sys.byteorder), time.monotonic() - delay_ns / 1e9
+
+    before, began = look()
+    while (passed := look()[1] - began) < WINDOW_SECONDS:
+        if not with_cow:
             time.sleep(WINDOW_SECONDS - passed)
         else:
             run(sys.executable, "-m", "airmem", "cow", str(pid), "--format", "json")
-    after = int.from_bytes(counter.read_bytes()[:8], sys.byteorder)
-    return (after - before) / (time.monotonic() - began)
+    after, ended = look()
+    return (after - before) / (ended - began)
 
 
 def main() -> None:
