@@ -48,6 +48,9 @@ TYPE_SUBCLASS = 1 << 31
 COUNT_LIMIT = 1 << 32
 """A live object's reference count is from 1 to below it; 3.12 and later mark immortal ones by 2**32 - 1 or 3 << 30."""
 
+LEAST_IMMORTAL = 3 << 30
+"""The lowest count of immortal objects; no other object has so many references."""
+
 COUNT_FLAGS = 0xFFFF << 48
 """Flags above the count since 3.14: statically allocated, immortal."""
 

@@ -7,7 +7,7 @@ type on the way has Py_TPFLAGS_TYPE_SUBCLASS. Without that flag every instance o
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 
 import numpy as np
@@ -17,6 +17,7 @@ from airmem.cpython.layout import (
     COUNT_LIMIT,
     HAVE_GC,
     HIGHEST_ADDRESS,
+    LEAST_IMMORTAL,
     LOWEST_ADDRESS,
     PAGE_SHIFT,
     READY,
@@ -58,7 +59,10 @@ REMEDY = "airmem reads the objects of CPython only, not of free-threaded or debu
 class TypeLearner:
     """Reads type objects of one process and remembers which addresses are types and which are not."""
 
-    def __init__(self, memory: Memory, key: ProcessKey, type_address_bytes: int) -> None:
+    def __init__(
+        self, memory: Memory, key: ProcessKey, type_address_bytes: int, low_addresses: tuple[int, int] = (0, 0)
+    ) -> None:
+        self._low_addresses = low_addresses
         self._memory = memory
         self._key = key
         self._known: dict[int, PythonType | None] = {}
@@ -97,15 +101,19 @@ class TypeLearner:
 
     def table(self) -> TypeTable:
         """Return all types known so far as a table."""
-        return TypeTable(self.types(), type_address_bytes=self.type_address_bytes, has_count_flags=self.has_count_flags)
+        return self._table_of(self.types())
 
     def metatypes(self, types: Iterable[PythonType] | None = None) -> TypeTable:
         """Return those of some types (all known ones) whose instances are types, as a table."""
         some = self.types() if types is None else types
+        return self._table_of([one for one in some if one.is_metatype])
+
+    def _table_of(self, types: Sequence[PythonType]) -> TypeTable:
         return TypeTable(
-            [one for one in some if one.is_metatype],
+            types,
             type_address_bytes=self.type_address_bytes,
             has_count_flags=self.has_count_flags,
+            low_addresses=self._low_addresses,
         )
 
     def _look(self, address: int, depth: int) -> PythonType | None:
@@ -155,11 +163,18 @@ def learn_types(contents: Contents, key: ProcessKey, pages: npt.NDArray[np.int64
     step = max(1, len(pages) // FIRST_PAGES)
     words, counts = _pointers(contents, key, pages[::step])
     common = words[np.argsort(-counts, kind="stable")]
-    learner = TypeLearner(contents, key, _find_type(contents, key, common[:COMMONEST].tolist()))
+    type_address = _find_type(contents, key, common[:COMMONEST].tolist())
+    learner = TypeLearner(contents, key, type_address, _low_addresses(pages))
     learner.learn(common[:COMMONEST].tolist())
     learner.learn(base for one in learner.types() for base in _bases(contents, key, one))
     sweep_types(contents, key, outside_pools(contents, key, pages), learner)
     return learner
+
+
+def _low_addresses(pages: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """Return where the lowest and the highest page below LEAST_IMMORTAL begin and end; (0, 0) without any."""
+    low = pages[: np.searchsorted(pages, LEAST_IMMORTAL // PAGE_BYTES)]
+    return (int(low[0]) * PAGE_BYTES, (int(low[-1]) + 1) * PAGE_BYTES) if len(low) else (0, 0)
 
 
 def sweep_types(contents: Contents, key: ProcessKey, pages: npt.NDArray[np.int64], learner: TypeLearner) -> None:

@@ -22,8 +22,9 @@ def scan_objects(table: TypeTable, words: Words) -> tuple[Slots, npt.NDArray[np.
     """Return the slots of a block that hold live objects, and the number of each one's type.
 
     A live object has a reference count from 1 to 2**32 - 1, then a pointer to its type. A freed one has count 0, or a
-    pointer of a free list in its place. A tuple's size followed by a type as its first item looks the same, so a slot
-    right after an object that is longer than a slot is none.
+    pointer of a free list in its place. Where the program and its heap lie below 4 GiB, a small pointer followed by a
+    type is no object, but two items of a tuple. A tuple's size followed by a type as its first item looks the same: a
+    slot right after an object that is longer than a slot is none.
     """
     counts = words[0::2]
     if table.has_count_flags:
@@ -31,6 +32,11 @@ def scan_objects(table: TypeTable, words: Words) -> tuple[Slots, npt.NDArray[np.
     slots = np.flatnonzero(counts - ONE < MOST)
     at, numbers = table.pick(words.take(slots * 2 + 1))
     slots = slots.take(at)
+    begin, end = table.low_addresses
+    if end > begin:
+        pointers = words.take(slots * 2) - np.uint64(begin) < np.uint64(end - begin)
+        if pointers.any():
+            slots, numbers = slots[~pointers], numbers[~pointers]
     close = np.flatnonzero(slots[1:] - slots[:-1] == 1)
     inside = close[table.basicsize_bytes.take(numbers.take(close)) > SLOT_BYTES] + 1
     if len(inside):

@@ -32,6 +32,9 @@ COMPACT, ASCII = np.uint64(1 << 5), np.uint64(1 << 6)
 TAG_SHIFT = 3
 """Digits of an int since 3.12: lv_tag >> 3."""
 
+NO_SIZES = ("generator", "coroutine", "async_generator", "frame")
+"""Types with items but without ob_size: what they hold is a function's frame, whose size is elsewhere."""
+
 MOST_ITEMS = 1 << 40
 """A larger size is none: the object was changing."""
 
@@ -46,7 +49,8 @@ class ItemSizes:
         self._str_bytes = 0 if text is None else text.basicsize_bytes
         self._has_tags = 0 < self._str_bytes < OLD_STR_BYTES
         self._is_int = np.array([one.is_int for one in table.types], np.bool_)
-        self._has_items = table.itemsize_bytes > 0
+        is_frame = np.array([one.is_static and one.name in NO_SIZES for one in table.types], np.bool_)
+        self._has_items = (table.itemsize_bytes > 0) & ~is_frame
         if text is not None:
             self._has_items[self._str_number] = True
 

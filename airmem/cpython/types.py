@@ -71,10 +71,19 @@ class TypeTable:
 
     `types[number]` is a PythonType; the arrays `is_gc`, `is_static`, `is_metatype` (bool), `basicsize_bytes`,
     `itemsize_bytes` (int64) and `addresses` (uint64) go by the same number. `has_count_flags`: the upper half of
-    reference counts holds flags (3.14 and later).
+    reference counts holds flags (3.14 and later). `low_addresses`: where the process has memory (begin, end) below
+    4 GiB, so that such a word is rather a pointer than a reference count; empty where programs are loaded anywhere.
     """
 
-    def __init__(self, types: Sequence[PythonType], *, type_address_bytes: int, has_count_flags: bool) -> None:
+    def __init__(
+        self,
+        types: Sequence[PythonType],
+        *,
+        type_address_bytes: int,
+        has_count_flags: bool,
+        low_addresses: tuple[int, int] = (0, 0),
+    ) -> None:
+        self.low_addresses = low_addresses
         self.types = tuple(sorted(types, key=lambda one: one.address_bytes))
         self.type_address_bytes = type_address_bytes
         self.has_count_flags = has_count_flags

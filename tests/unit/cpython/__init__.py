@@ -1,0 +1,1 @@
+"""Tests of airmem.cpython on memory made here, word by word."""
