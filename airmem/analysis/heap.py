@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from airmem.analysis.heap_pages import Flags, HeapMember, Share, divide_pages
+from airmem.analysis.heap_pages import Flags, HeapMember, Share, divide_pages, within
 from airmem.cpython.heads import (
     OUTSIDE,
     STEP,
@@ -45,8 +45,9 @@ Choice = Callable[[TypeLearner], Sequence[PythonType]]
 
 @dataclass(slots=True, eq=False)
 class Tally:
-    """What one process has on the pages of one holder, by type number of the holder's table: live objects, their items
-    in bytes beyond the basic size, and how many the collector tracks."""
+    """What one process has on the pages of one holder, by type number of the holder's table: live objects, how many the
+    collector tracks, and items in bytes beyond the basic size of those that count: of always tracked types the tracked
+    ones."""
 
     live: Counts
     item_bytes: Counts
@@ -66,11 +67,8 @@ class Tally:
         return np.where(is_listed, self.tracked, self.live)
 
     def shallow_bytes(self, table: TypeTable, is_listed: Flags) -> Counts:
-        """Return basic sizes and items; items of always tracked types in proportion to those that are tracked."""
-        counts = self.counts(is_listed)
-        ratio = np.divide(counts, self.live, out=np.zeros(len(counts)), where=self.live > 0)
-        items = np.rint(self.item_bytes * np.where(is_listed, ratio, 1.0)).astype(np.int64)
-        shallow: Counts = counts * table.basicsize_bytes + items
+        """Return basic sizes and items."""
+        shallow: Counts = self.counts(is_listed) * table.basicsize_bytes + self.item_bytes
         return shallow
 
 
@@ -156,17 +154,20 @@ class _Tree:
             held.chosen_numbers = _numbers_of(table, choose(learner))
         collected, sizes = HeadList(table), ItemSizes(table)
         version = np.array([one.name == VERSION_TYPE for one in table.types], np.bool_)
-        offset = 0
+        offset, pending = 0, _ListedItems()
         for block in self._contents.blocks(key, share.pages):
             slots, numbers = scan_objects(table, block.words)
             collected.add(block, slots, numbers)
             at, items = sizes.find(block, slots, numbers)
-            found = _Found(block, slots, numbers, at, items)
+            at, items = within(self._members[position].spans, slot_addresses(block.pages, slots.take(at)), at, items)
+            listed = held.is_listed.take(numbers.take(at))
+            pending.add(slot_addresses(block.pages, slots.take(at[listed])), items[listed])
+            found = _Found(block, slots, numbers, at[~listed], items[~listed])
             self._add(position, held, found, slice(offset, offset + len(block.pages)))
             _keep_versions(held, version, found)
             held.unread_page_count += int(np.count_nonzero(~block.is_read))
             offset += len(block.pages)
-        self._add_tracked(position, held, collected.finish())
+        self._add_tracked(position, held, collected.finish(), pending)
         return held
 
     def _learn(self, position: int) -> TypeLearner:
@@ -188,7 +189,7 @@ class _Tree:
         if held.chosen_numbers is not None:
             found.keep_chosen(held, held.chosen_numbers & ~held.is_listed)
 
-    def _add_tracked(self, position: int, held: Held, heads: Heads) -> None:
+    def _add_tracked(self, position: int, held: Held, heads: Heads, pending: _ListedItems) -> None:
         key, share = self._members[position].key, self._shares[position]
         links = check_lists(heads)
         if position == 0:
@@ -201,8 +202,13 @@ class _Tree:
             self._check_beyond(position, heads, is_tracked)
         numbers = heads.numbers
         is_counted = is_tracked & (numbers >= 0)
+        pages, kinds, items = pending.finish(heads, is_counted, share.pages)
+        _add_items(held.tallies[position], kinds, items, len(held.table))
         sharers = [(is_used, held.tallies[other]) for other, is_used in share.used_by.items()]
         sharers += [(share.is_inherited, held.inherited)] * bool(share.is_inherited.any())
+        for is_used, tally in sharers:
+            which = is_used.take(pages)
+            _add_items(tally, kinds[which], items[which], len(held.table))
         for first in range(0, len(heads), STEP):
             part = slice(first, first + STEP)
             some = np.flatnonzero(is_counted[part])
@@ -234,6 +240,31 @@ class _Tree:
                 turn = back.take(at)
                 is_there &= (turn != OUTSIDE) & (chain.addresses.take(turn) == heads.addresses.take(left))
                 is_tracked[left[is_there]] = True
+
+
+class _ListedItems:
+    """Sizes of objects of always tracked types, kept until it is known which of them are tracked: few have any."""
+
+    def __init__(self) -> None:
+        self._addresses: list[Counts] = [np.empty(0, np.int64)]
+        self._items: list[Counts] = [np.empty(0, np.int64)]
+
+    def add(self, addresses: Counts, items: Counts) -> None:
+        """Keep the items' bytes of objects at ascending addresses."""
+        self._addresses.append(addresses)
+        self._items.append(items)
+
+    def finish(self, heads: Heads, is_counted: Flags, pages: Counts) -> tuple[Counts, npt.NDArray[np.int32], Counts]:
+        """Return of those that are tracked the positions of their pages, their types, and their items' bytes."""
+        addresses, items = np.concatenate(self._addresses), np.concatenate(self._items)
+        at, is_there = look_up(heads.addresses, (addresses - GC_HEAD_BYTES).view(np.uint64))
+        is_there &= is_counted.take(at) if len(heads) else False
+        at = at[is_there]
+        return np.searchsorted(pages, addresses[is_there] // PAGE_BYTES), heads.numbers.take(at), items[is_there]
+
+
+def _add_items(tally: Tally, numbers: npt.NDArray[np.int32], items: Counts, type_count: int) -> None:
+    tally.item_bytes += np.bincount(numbers, items, minlength=type_count).astype(np.int64)
 
 
 @dataclass(slots=True, eq=False)

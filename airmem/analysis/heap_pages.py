@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from airmem.model.anonymous import AddressRange
 from airmem.model.contents import ProcessKey
 from airmem.model.pages import EXCLUSIVE, FRAME_MASK, PRESENT
+from airmem.units import PAGE_BYTES
 
 Pages = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -19,13 +21,37 @@ Flags = npt.NDArray[np.bool_]
 class HeapMember:
     """One process of a tree: its identity, the position of its parent (None: the root), and its anonymous pages.
 
-    `pages` (n,) int64 are page numbers, ascending; `words` (n,) uint64 their pagemap words.
+    `pages` (n,) int64 are page numbers, ascending; `words` (n,) uint64 their pagemap words. `spans` (m, 2) int64 are
+    the addresses of its mappings (begin, end), ascending, those without a gap between them as one.
     """
 
     key: ProcessKey
     parent: int | None
     pages: Pages
     words: npt.NDArray[np.uint64]
+    spans: npt.NDArray[np.int64]
+
+
+def find_spans(ranges: Sequence[AddressRange]) -> npt.NDArray[np.int64]:
+    """Return the mappings of a process (ascending) as HeapMember has them."""
+    spans: list[list[int]] = []
+    for one in ranges:
+        if spans and one.start_address == spans[-1][1]:
+            spans[-1][1] = one.end_address
+        else:
+            spans.append([one.start_address, one.end_address])
+    return np.array(spans, np.int64).reshape(-1, 2)
+
+
+def within(spans: npt.NDArray[np.int64], addresses: Pages, at: Pages, sizes: Pages) -> tuple[Pages, Pages]:
+    """Return `at` and `sizes` without those objects (at ascending addresses) that would end beyond their mapping.
+
+    These are no objects, or were just changing: their size is not a size.
+    """
+    large = np.flatnonzero(sizes >= PAGE_BYTES)
+    place = np.searchsorted(spans[:, 0], addresses.take(large), side="right") - 1
+    wrong = large[addresses.take(large) + sizes.take(large) > spans[:, 1].take(place, mode="clip")]
+    return (np.delete(at, wrong), np.delete(sizes, wrong)) if len(wrong) else (at, sizes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

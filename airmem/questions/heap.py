@@ -169,7 +169,7 @@ class _Look:
         wanted_type: str | None,
     ) -> HeapCounts:
         from airmem.analysis.heap import count_objects  # noqa: PLC0415  # imports numpy
-        from airmem.analysis.heap_pages import HeapMember  # noqa: PLC0415
+        from airmem.analysis.heap_pages import HeapMember, find_spans  # noqa: PLC0415
         from airmem.analysis.heap_types import NamedTypes, explain_unknown  # noqa: PLC0415
 
         positions = {one.process.pid: position for position, one in enumerate(chosen)}
@@ -179,6 +179,7 @@ class _Look:
                 parent=positions.get(one.process.parent_pid) if position and one.process.is_forked else None,
                 pages=found.pages,
                 words=found.words,
+                spans=find_spans(found.ranges),
             )
             for position, (one, found) in enumerate(zip(chosen, pages, strict=True))
         ]

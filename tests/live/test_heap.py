@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from tests.live.conftest import Start, ask, by_pid, run_airmem
 from tests.live.pythons import PYTHONS
+from tests.live.tree import wait_until
 
 COUNT = 5000
 WITHIN = 0.005
@@ -205,6 +207,57 @@ def test_a_process_that_is_gone() -> None:
     process = subprocess.Popen(["true"])
     process.wait()
     assert run_airmem("heap", process.pid).returncode == 3
+
+
+@pytest.mark.parametrize("ending", ["kill", "exec"])
+def test_a_target_that_ends_or_calls_exec_midway_is_gone(start: Start, ending: str) -> None:
+    target = start("objects", 60_000)
+    order = f"{ending}\n"
+    line = [sys.executable, "-m", "airmem", "heap", str(target.pid)]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: has_memory_open(process.pid, target.pid), "airmem to open the target's memory")
+        if ending == "kill":
+            os.kill(target.pid, signal.SIGKILL)
+        else:
+            assert target.process.stdin is not None
+            target.process.stdin.write(order)
+            target.process.stdin.flush()
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 3, output + errors
+    assert "while its memory was read" in errors or "ended" in errors
+    assert "Traceback" not in errors
+
+
+def has_memory_open(pid: int, target_pid: int) -> bool:
+    """Whether a process has opened the memory of another; a process that has ended has not."""
+    links = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            links.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return f"/proc/{target_pid}/mem" in links
+
+
+def test_a_child_that_ends_midway_is_a_gap_and_the_rest_is_told(start: Start) -> None:
+    target = start("objects", 60_000, 1, "collect")
+    (child,) = target.truth["children"]
+    line = [sys.executable, "-m", "airmem", "heap", str(target.pid), "--format", "json"]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: has_memory_open(process.pid, child), "airmem to open the child's memory")
+        os.kill(child, signal.SIGKILL)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0, errors
+    answer = json.loads(output)
+    assert [(gap["pid"], gap["reason"]) for gap in answer["gaps"]] == [(child, "gone")]
+    assert by_pid(answer)[child]["own_count"] is None
+    assert answer["object_count"] > 10 * 60_000
 
 
 def test_another_users_process_is_refused_with_the_remedy(

@@ -4,7 +4,7 @@
 
 MODE for the children: rest, collect (a full collection in each), grow (each makes COUNT / 10 objects of its own).
 Orders by a line of standard input: `count` makes the parent print READY with what its own collector knows, by type, and
-how many tuples and dicts it made; `grow N` makes it N more `Leaked`. Counting touches every object: it must be the last.
+how many tuples and dicts it made; `grow N` makes it N more `Leaked`. `exec` makes it another program. Counting touches every object: it must be the last.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import collections
 import enum
 import gc
 import logging
+import os
 import sys
 import types
 import unittest.mock
@@ -134,5 +135,7 @@ for line in sys.stdin:
     elif order[0] == "freeze":
         gc.freeze()
         ready()
+    elif order[0] == "exec":
+        os.execvp("sleep", ["sleep", "600"])
     else:
         ready(**count())
