@@ -39,6 +39,7 @@ check: $(VENV)/.dev ## lint, types and the rules of the house
 bench: $(VENV)/.dev ## measure the cost against cat and against peers
 	$(BIN)/python -m compileall -q airmem
 	$(BIN)/python tests/benchmarks/bench.py
+	$(BIN)/python tests/benchmarks/contents.py
 	$(BIN)/python tests/benchmarks/bench_cow.py
 	$(BIN)/python tests/benchmarks/bench_imports.py
 
