@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,17 +22,17 @@ class MadeMemory:
 
     def __init__(self, first_page: int, page_count: int) -> None:
         self.first = first_page * PAGE_BYTES
-        self.words = np.zeros(page_count * WORDS, np.uint64)
+        self._bytes = bytearray(page_count * PAGE_BYTES)
+        self.words = np.frombuffer(self._bytes, np.uint64)
         self.pages = np.arange(first_page, first_page + page_count, dtype=np.int64)
 
     def write(self, address: int, *words: int) -> None:
-        at = (address - self.first) // 8
-        self.words[at : at + len(words)] = np.array(words, np.uint64)
+        struct.pack_into(f"<{len(words)}Q", self._bytes, address - self.first, *words)
 
     def read(self, key: ProcessKey, address_bytes: int, size_bytes: int) -> bytes:
         assert key == KEY
         start = address_bytes - self.first
-        return self.words.tobytes()[max(0, start) : max(0, start + size_bytes)] if start >= 0 else b""
+        return bytes(self._bytes[start : start + size_bytes]) if start >= 0 else b""
 
     def fill(
         self, key: ProcessKey, pages: npt.NDArray[np.int64], words: npt.NDArray[np.uint64]
