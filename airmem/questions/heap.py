@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airmem.model.service import ServiceRole
     from airmem.model.snapshot import ProcessSnapshot, TreeSnapshot
 
+CAPTURE_IT = "Make the capture with them: airmem capture TARGET --contents -o FILE"
 MOST_OWN_TYPES = 20
 """So many of the types that a process has of its own are told of each."""
 
@@ -153,7 +154,8 @@ class _Look:
             if isinstance(found, Gap):
                 if position == 0:
                     self._gaps = [found]
-                    raise error_of(found, self._advise()[0].remedy)
+                    lacks_contents = found.reason == "not_captured"
+                    raise error_of(found, CAPTURE_IT if lacks_contents else self._advise()[0].remedy)
                 self._gaps.append(found)
             else:
                 chosen.append(one)

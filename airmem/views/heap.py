@@ -131,7 +131,9 @@ def _places(places: tuple[HeapPlace, ...], most: int) -> Table:
         cells = (where, one.permissions, one.count, one.shallow_bytes, one.page_count, one.name or "anonymous")
         rows.append(Row(cells=cells))
     left = len(places) - most
-    caption = "Where they lie" + (f" (the first {most} of {len(places)} mappings)" if left > 0 else "")
+    count, pages = sum(one.count for one in places), sum(one.page_count for one in places)
+    caption = f"Where they lie: {count} objects on {pages} pages of {len(places)} mappings"
+    caption += f", the first {most} shown" if left > 0 else ""
     return Table(name="places", columns=PLACE_COLUMNS, rows=tuple(rows), caption=caption)
 
 

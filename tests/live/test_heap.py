@@ -156,6 +156,23 @@ def test_the_places_of_a_type(start: Start) -> None:
     assert "Slotted" in done.stderr
 
 
+def test_a_capture_with_contents_answers_as_the_target_did(start: Start, tmp_path: Path) -> None:
+    target = start("objects", COUNT, 1, "grow")
+    file, bare = tmp_path / "with.airmem", tmp_path / "without.airmem"
+    assert run_airmem("capture", target.pid, "--contents", "-o", file).returncode == 0
+    live, captured = ask("heap", target.pid), ask("heap", "--from", file)
+    assert captured["types"] == live["types"]
+    assert captured["python_version"] == live["python_version"]
+    assert [row["own_count"] for row in captured["processes"]] == [row["own_count"] for row in live["processes"]]
+    target.order("grow 700")
+    (first, *_) = ask("heap", target.pid, "--diff", file)["diff"]["types"]
+    assert (first["type"], first["after_count"]) == ("service.cache.Leaked", 700)
+    assert run_airmem("capture", target.pid, "-o", bare).returncode == 0
+    done = run_airmem("heap", "--from", bare)
+    assert done.returncode == 5
+    assert "--contents" in done.stderr
+
+
 def test_hostile_names_are_inert(start: Start) -> None:
     target = start("objects", COUNT)
     for form in ("text", "json", "csv"):
