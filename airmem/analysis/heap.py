@@ -35,6 +35,10 @@ SOMETIMES_TRACKED = ("tuple", "dict")
 """Builtin types whose live instances are counted, not the tracked ones: the collector lets go of those that hold
 nothing that it could collect (Objects/tupleobject.c, Objects/dictobject.c)."""
 
+LOOSE_RATIO = 0.01
+"""Of a resting process less than this part of the heads are on no list (0.4 % of what Airflow imports).
+With more it was collecting, which takes the lists apart, or changed faster than it was read."""
+
 MOST_VERSIONS = 8
 """So many objects are tried as sys.version_info."""
 
@@ -83,6 +87,7 @@ class Held:
     tallies: dict[int, Tally]
     inherited: Tally
     walked_count: int = 0
+    assumed_count: int = 0
     unread_page_count: int = 0
     version_addresses: list[int] = field(default_factory=list)
     chosen_numbers: Flags | None = None
@@ -200,6 +205,7 @@ class _Tree:
         is_tracked = links.is_tracked
         if position:
             self._check_beyond(position, heads, is_tracked)
+        held.assumed_count = _assume(held.table, heads, is_tracked)
         numbers = heads.numbers
         is_counted = is_tracked & (numbers >= 0)
         pages, kinds, items = pending.finish(heads, is_counted, share.pages)
@@ -261,6 +267,16 @@ class _ListedItems:
         is_there &= is_counted.take(at) if len(heads) else False
         at = at[is_there]
         return np.searchsorted(pages, addresses[is_there] // PAGE_BYTES), heads.numbers.take(at), items[is_there]
+
+
+def _assume(table: TypeTable, heads: Heads, is_tracked: Flags) -> int:
+    """Mark heads that are on no list as tracked if there are many; return how many. An untracked object's next is 0."""
+    loose = np.flatnonzero(~is_tracked & (heads.next != 0) & (heads.numbers >= 0))
+    loose = loose[~table.is_metatype.take(heads.numbers.take(loose))]  # static types have no head
+    if len(loose) <= LOOSE_RATIO * np.count_nonzero(is_tracked):
+        return 0
+    is_tracked[loose] = True
+    return len(loose)
 
 
 def _add_items(tally: Tally, numbers: npt.NDArray[np.int32], items: Counts, type_count: int) -> None:

@@ -127,6 +127,7 @@ def judge_accuracy(counts: HeapCounts) -> HeapAccuracy:
     return HeapAccuracy(
         tracked_count=int(tally.tracked.sum()),
         loose_count=int((tally.live - tally.tracked)[is_listed].clip(min=0).sum()),
+        assumed_count=held.assumed_count,
         walked_count=held.walked_count,
         unread_page_count=sum(one.unread_page_count for one in counts.held if one is not None),
     )

@@ -62,11 +62,14 @@ class HeapPlace:
 @noun
 class HeapAccuracy:
     """How sure the counts are. `tracked_count`: objects whose neighbors in the collector's lists point back at them.
-    `loose_count`: live objects of always tracked types that are on no list (just made, or being freed). `walked_count`:
+    `loose_count`: live objects of always tracked types that are on no list (just made, or being freed).
+    `assumed_count`: so many were on no list that they were counted all the same: a collection was running, which takes
+    the lists apart, or the process changed faster than it was read; `tracked_count` includes them. `walked_count`:
     those that only the lists led to. `unread_page_count`: pages that went away meanwhile."""
 
     tracked_count: int
     loose_count: int
+    assumed_count: int
     walked_count: int
     unread_page_count: int
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airmem.collect.source import Source
     from airmem.model.anonymous import AnonymousPages
     from airmem.model.gap import Gap
-    from airmem.model.heap import HeapType
+    from airmem.model.heap import HeapAccuracy, HeapType
     from airmem.model.service import ServiceRole
     from airmem.model.snapshot import ProcessSnapshot, TreeSnapshot
 
@@ -115,6 +115,7 @@ class _Look:
             names = HeapNames(contents, [one.process.key for one in chosen], counts)
             held = counts.held[0]
             assert held is not None  # noqa: S101  # count_objects raises where the first one cannot be counted
+            self._warn(judge_accuracy(counts))
             types = rank(names.types_of(0, held.tallies[0]).values())
             version = find_python_version(contents, chosen[0].process.key, counts)
             processes = self._processes(chosen, counts, names)
@@ -220,6 +221,14 @@ class _Look:
                 types = _own_types(counts, names, position)
             rows.append(_row(one, roles.get(one.process.pid), one.process.pid == chosen[0].process.pid, sums, types))
         return tuple(rows)
+
+    def _warn(self, accuracy: HeapAccuracy) -> None:
+        if accuracy.assumed_count:
+            detail = (
+                f"{accuracy.assumed_count} of {accuracy.tracked_count} objects were on no list of the collector when"
+                " they were read: it was collecting, or the process changed quickly; they are counted all the same"
+            )
+            self._gaps.append(gap(self._snapshot.processes[0].process.pid, "types", "changing", detail))
 
     def _advise(self) -> tuple[Gap, ...]:
         if not self._gaps:

@@ -187,6 +187,26 @@ def test_hostile_names_are_inert(start: Start) -> None:
     assert "\x1b" not in missing.stderr
 
 
+def test_a_target_that_collects_all_the_time_is_counted_and_said_to_change(start: Start) -> None:
+    target = start(command=[sys.executable, "-c", COLLECTING])
+    for _ in range(10):
+        answer = ask("heap", target.pid)
+        assert by_type(answer)["builtins.list"]["count"] == pytest.approx(200_000, rel=0.01)
+        if answer["accuracy"]["assumed_count"]:
+            assert [(gap["pid"], gap["reason"]) for gap in answer["gaps"]] == [(target.pid, "changing")]
+            return
+    pytest.fail("ten looks at a process that does nothing but collect met no collection")
+
+
+COLLECTING = """
+import gc, json, os
+kept = [[number] for number in range(200_000)]
+print("READY", json.dumps({"pid": os.getpid()}), flush=True)
+while True:
+    gc.collect()
+"""
+
+
 def test_what_is_no_cpython_cannot_be_measured(start: Start) -> None:
     target = start(command=["sh", "-c", "echo 'READY {\"pid\": '$$'}'; read line"])
     done = run_airmem("heap", target.pid)
