@@ -43,6 +43,26 @@ def explain_denial(reader: Source, pid: int) -> tuple[str, str]:
     return explain_identities(pid, own, target)
 
 
+def explain_memory_denial(reader: Source, pid: int) -> tuple[str, str]:
+    """Return (reason, detail) for a refused read of what is in a process's memory, for which Yama is asked, too.
+
+    Yama restricts PTRACE_MODE_ATTACH, which /proc/PID/mem needs, and not PTRACE_MODE_READ, which maps needs
+    (fs/proc/base.c, security/yama/yama_lsm.c): where maps can be read, it is Yama.
+    """
+    scope = read_or_empty(reader, "/proc/sys/kernel/yama/ptrace_scope").strip()
+    if scope in (b"1", b"2", b"3"):
+        try:
+            with reader.process(pid) as files:
+                files.read("maps")
+        except OSError:
+            return explain_denial(reader, pid)
+        return "yama", (
+            f"Yama (kernel.yama.ptrace_scope={scope.decode()}) lets no process read the memory of process {pid}"
+            " without CAP_SYS_PTRACE, though the user is the same"
+        )
+    return explain_denial(reader, pid)
+
+
 def explain_identities(pid: int, own: Identity, target: Identity) -> tuple[str, str]:
     """Return (reason, detail) from who is who; where several things are in the way, the one hardest to get around."""
     is_same_user = set(target.user_ids[:3]) == {own.user_id}

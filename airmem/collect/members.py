@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airmem.collect.access import explain_denial
+from airmem.collect.access import explain_memory_denial
 from airmem.collect.anonymous import LiveAnonymousTables
 from airmem.collect.gaps import gap
 from airmem.errors import NotMeasurable, NotPermitted, ProcessGone
@@ -29,7 +29,7 @@ def read_member(
         with reader.process(process.pid) as files:
             files.read("maps")
     except (NotPermitted, PermissionError):
-        return gap(process.pid, "objects", *explain_denial(reader, process.pid))
+        return gap(process.pid, "objects", *explain_memory_denial(reader, process.pid))
     except (ProcessGone, FileNotFoundError, ProcessLookupError):
         return gap(process.pid, "objects", "gone", f"process {process.pid} ended while the tree was read")
     except OSError as problem:
