@@ -28,8 +28,8 @@ DOORS = (
 """Only these open files or list folders: commands those that their options name, probes captures and what is installed,
 root_files the sources that a process sees, payloads those of the Python they run in. Of them, only the READERS open kernel files."""
 
-READERS = (READER, "airmem.capture.collector", "airmem.capture.frames", RECORDER)
-"""The collector, its page tables and a payload read by themselves, because they run alone where airmem is not installed."""
+READERS = (READER, "airmem.capture.collector", "airmem.capture.frames", RECORDER, "airmem.probes.payloads.freeze_trial")
+"""The collector, its page tables and two payloads read by themselves, because they run alone where airmem is not installed."""
 
 OPENERS = words("open listdir scandir walk readlink fdopen read_text read_bytes write_text write_bytes")
 TOUCHING = OPENERS | words("stat lstat exists isfile isdir islink lexists access Path statvfs glob")

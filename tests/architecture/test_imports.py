@@ -39,8 +39,8 @@ ONLY_IN = {
 }
 """Module of somebody else -> the places that may import it."""
 
-BY_NAME = ("airmem.cli", "airmem.services.detect", "airmem.codec.document")
-"""These import modules whose names they make up: commands, detectors and encoders, by file."""
+BY_NAME = ("airmem.cli", "airmem.services.detect", "airmem.codec.document", "airmem.probes.payloads.freeze_trial")
+"""These import modules whose names they make up: commands, detectors and encoders, by file; and what the user names."""
 
 HEAVY = words("numpy rich psutil memray jinja2 textual sqlite3 asyncio http urllib email subprocess")
 

@@ -100,8 +100,8 @@ class Heap:
 
     def array(self) -> None:
         """Change every number of the arrays in place."""
-        for array in self.arrays:
-            array += 1
+        for place in range(len(self.arrays)):
+            self.arrays[place] += 1
 
     def write_shared(self) -> None:
         """Write where all may write."""
