@@ -8,13 +8,15 @@ fresh frame and leaves the original to the others (mm/memory.c, wp_page_copy), u
 from __future__ import annotations
 
 import os
-import struct
+from array import array
 from dataclasses import dataclass, field
 
 from tests.live.oracle import FRAME_MASK, KPF_ZERO_PAGE, PAGE_BYTES, PRESENT, look_up
 from tests.live.tree import Target
 
-FILE_OR_SHARED, SWAPPED = 1 << 61, 1 << 62
+FILE_OR_SHARED = 1 << 61
+KNOWN: dict[int, bool] = {}
+"""Page frame -> whether it is a zero page, which an ordinary page never becomes."""
 
 Frames = dict[int, int]
 """Page number (address / page size) -> page frame, of present anonymous pages."""
@@ -33,17 +35,25 @@ class Truth:
 def read_anonymous(pid: int) -> Frames:
     """Return the frames of a process's present anonymous pages, the zero page left out."""
     found: Frames = {}
+    words = array("Q")
     with open(f"/proc/{pid}/maps", "rb") as maps, open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
         for line in maps:
             start, end = (int(part, 16) // PAGE_BYTES for part in line.split()[0].split(b"-"))
             if start * PAGE_BYTES >> 47:
                 continue
-            raw = os.pread(pagemap.fileno(), (end - start) * 8, start * 8)
-            for place, word in enumerate(struct.unpack(f"<{len(raw) // 8}Q", raw)):
-                if word & PRESENT and not word & FILE_OR_SHARED:
-                    found[start + place] = word & FRAME_MASK
-    flags = look_up("/proc/kpageflags", set(found.values()))
-    return {page: frame for page, frame in found.items() if not flags[frame] & KPF_ZERO_PAGE}
+            words[:] = array("Q", os.pread(pagemap.fileno(), (end - start) * 8, start * 8))
+            for page, word in enumerate(words, start):
+                if word >= PRESENT and not word & FILE_OR_SHARED:
+                    found[page] = word & FRAME_MASK
+    zero = zero_frames(set(found.values()))
+    return {page: frame for page, frame in found.items() if frame not in zero}
+
+
+def zero_frames(frames: set[int]) -> set[int]:
+    """Return which frames are zero pages; what a frame was found to be is remembered."""
+    unknown = frames - KNOWN.keys()
+    KNOWN.update({frame: bool(word & KPF_ZERO_PAGE) for frame, word in look_up("/proc/kpageflags", unknown).items()})
+    return {frame for frame in frames if KNOWN[frame]}
 
 
 def read_tree(target: Target) -> dict[int, Frames]:

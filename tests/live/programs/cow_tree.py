@@ -1,9 +1,9 @@
 """A parent with objects and data, and workers that write to what they inherited, each in one known way.
 
-Arguments: how many workers, how many MB, then `freeze` (gc.freeze before the fork) and `numpy` in any order. It is
-ready first before it forks. Orders on standard input, each `WHAT WHO`:
+Arguments: how many MB, then `freeze` (gc.freeze before the fork) and `numpy` in any order. It is ready first before it
+forks. Orders on standard input:
 
-  fork                 the workers appear and rest
+  fork                 one more worker appears and rests
   huge START-END ...   the parent asks for huge pages there, before the fork
   collect, refer, mutate, allocate, free, rewrite, array, shared, spawn    by `all`, `first`, `parent`, `grandchildren`
 
@@ -25,22 +25,25 @@ import sys
 from tree import LIBC, PR_SET_PDEATHSIG, ready
 
 MIB = 1 << 20
-NODE_BYTES = 550
+NODE_BYTES = 590
 """About what a node and its row take."""
 
 MADV_COLLAPSE = 25
 HUGE_BYTES = 2 * MIB
-WORKER_COUNT, HEAP_MB = int(sys.argv[1]), int(sys.argv[2])
-OPTIONS = sys.argv[3:]
+HEAP_MB = int(sys.argv[1])
+OPTIONS = sys.argv[2:]
 BUFFER_BYTES = 256 * 1024
 GRANDCHILDREN = "grandchildren"
 STEPS = ("collect", "refer", "mutate", "allocate", "free", "rewrite", "array", "shared", "spawn")
 
 
 class Node:
-    """An object of a service: attributes, a dict, a list."""
+    """An object of a service. Its attributes lie in itself, so that who changes one changes its page."""
+
+    __slots__ = ("a", "b", "c", "d", "number", "options")
 
     def __init__(self, number: int) -> None:
+        self.a = self.b = self.c = self.d = None
         self.number = number + 1000
         self.options = {"number": number + 2000, "text": str(number) * 8}
 
@@ -138,16 +141,15 @@ class Staff:
         self.reports, self.report = os.pipe()
 
     def fork(self) -> None:
-        """Fork the workers; each rests until an order comes."""
-        for _ in range(WORKER_COUNT):
-            orders, order = os.pipe()
-            pid = os.fork()
-            if pid == 0:
-                self.live(orders)
-            os.close(orders)
-            self.orders.append(order)
-            self.pids.append(pid)
-        self.wait(WORKER_COUNT)
+        """Fork a worker, which rests until an order comes."""
+        orders, order = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            self.live(orders)
+        os.close(orders)
+        self.orders.append(order)
+        self.pids.append(pid)
+        self.wait(1)
 
     def live(self, orders: int, level: int = 0) -> None:
         """Be a worker (level 0) or a grandchild (1): report, then carry out orders; never return."""
