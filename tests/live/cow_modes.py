@@ -19,6 +19,9 @@ BOTH_WROTE_BYTES = 512 << 10
 """What parent and worker both write right after a fork. The first to write copies, the other one then owns the original
 alone and writes to it in place: a single look afterwards sees two writers, and cannot tell who came first."""
 
+FORKING_BYTES = 16 << 10
+"""What the parent may write between the last look at it and the fork."""
+
 LEAST_HUGE_RATIO = 0.5
 """Of the parent's memory in the mode with huge pages."""
 
@@ -107,6 +110,7 @@ class Trial:
             target.order("huge " + " ".join(heap_ranges(target.pid)))
         self.originals: dict[int, Frames] = {}
         for _ in range(workers):
+            target.order("warm")
             before = read_anonymous(target.pid)
             target.order("fork")
             self.originals[target.truth["workers"][-1]] = before
@@ -166,9 +170,141 @@ def differences(look: Look) -> list[str]:
             wrong.append(
                 f"{pid}: {diverged_bytes} diverged, true are {in_bytes(truth.copied | truth.copied_by_parent)}"
             )
-        if not 0 <= row["copied_bytes"] - in_bytes(truth.copied) <= BOTH_WROTE_BYTES:
+        if not -FORKING_BYTES <= row["copied_bytes"] - in_bytes(truth.copied) <= BOTH_WROTE_BYTES:
             wrong.append(f"{pid}: copied are {row['copied_bytes']}, true are {in_bytes(truth.copied)}")
         causes = row["causes"] or {}
         if sum(causes.get(f"{cause}_bytes", 0) for cause in CAUSES) != row["copied_bytes"]:
             wrong.append(f"{pid}: the causes {causes} are not {row['copied_bytes']}")
     return wrong + [f"{pid} is no worker" for pid in look.rows.keys() - look.truths.keys()]
+
+
+LEAST_CAUSE_RATIO = 0.95
+"""Of the copied bytes in a mode with one cause, so much has it; the rest is what any process writes."""
+
+PART_RATIO = 0.05
+"""So far a part of mixed causes may be off, of all copied bytes."""
+
+COUNT_RATIO = 0.01
+AT_RISK_RATIO = 0.03
+SAVING_RATIO = 0.05
+
+
+def judge(mode: Mode, look: Look) -> list[str]:
+    """Return what an answer has wrong about a mode."""
+    wrong = differences(look)
+    for pid in look.writers(mode):
+        row = look.rows[pid]
+        if mode.cause and cause_ratio(row, mode.cause) < LEAST_CAUSE_RATIO:
+            wrong.append(f"{pid}: {mode.cause} is {cause_ratio(row, mode.cause):.3f} of the copies: {row['causes']}")
+        if mode.parts:
+            wrong += _judge_parts(mode, look, pid)
+        if not mode.cause and not mode.parts and row["copied_bytes"] >= IDLE_BYTES:
+            wrong.append(f"{pid}: copied {row['copied_bytes']}, and did nothing")
+    return wrong + _judge_counts(mode, look)
+
+
+def _judge_parts(mode: Mode, look: Look, pid: int) -> list[str]:
+    """Return which cause of several is wrong; what was copied in a step for data is data, whatever else wrote there."""
+    copied, row = look.truths[pid].copied, look.rows[pid]
+    by_cause = {cause: step[pid] & copied for cause, step in zip(mode.parts, look.steps, strict=True)}
+    wrong = []
+    for cause, pages in by_cause.items():
+        true_bytes = in_bytes(pages if cause == "data" else pages - by_cause["data"])
+        if abs(row["causes"][f"{cause}_bytes"] - true_bytes) > PART_RATIO * row["copied_bytes"]:
+            wrong.append(f"{pid}: {cause} in {row['causes']}, true are {true_bytes}")
+    return wrong
+
+
+def _judge_counts(mode: Mode, look: Look) -> list[str]:
+    """Return which counts of written reference counts by type are wrong."""
+    if "refer all" not in mode.steps:
+        return []
+    wrong = []
+    for pid in look.writers(mode):
+        found = {one["type"]: one["word_count"] for one in look.rows[pid]["types"] if one["cause"] == "refcount"}
+        for name, count in look.target.truth["counts"].items():
+            words = sum(found.get(one, 0) for one in (name, f"__main__.{name}", f"builtins.{name}"))
+            if abs(words - count) > COUNT_RATIO * count:
+                wrong.append(f"{pid}: {words} reference counts of {name}, true are {count}")
+    return wrong
+
+
+@dataclass
+class Foresight:
+    """What airmem foretold of an idle tree, and what a collection in every worker, or in the first one, then copied."""
+
+    foretold: dict[int, int]
+    tree_bytes: int
+    copied: dict[int, int]
+    left: dict[int, int]
+
+    def wrong(self) -> list[str]:
+        """Return what was foretold wrongly."""
+        found = [
+            f"{pid}: {self.foretold[pid]} were at risk, {copied_bytes} were copied"
+            for pid, copied_bytes in self.copied.items()
+            if abs(self.foretold[pid] - copied_bytes) > AT_RISK_RATIO * copied_bytes
+        ]
+        found += [f"{pid}: {left_bytes} are left at risk" for pid, left_bytes in self.left.items() if left_bytes > MIB]
+        if len(self.copied) == len(self.foretold):
+            copied_bytes = sum(self.copied.values())
+            if abs(self.tree_bytes - copied_bytes) > AT_RISK_RATIO * copied_bytes:
+                found.append(f"tree: {self.tree_bytes} were at risk, {copied_bytes} were copied")
+        return found
+
+
+def foresee(start: Start, ask: Ask, workers: int, who: str = "all", options: tuple[str, ...] = ()) -> Foresight:
+    """Ask what is at risk, have workers collect, and count what they copied."""
+    trial = Trial(start("cow_tree", HEAP_MB, *options), Mode("foresight"), workers)
+    before = trial.look(ask)
+    trial.frames = read_tree(trial.target)
+    copied = trial.step(f"collect {who}")
+    after = trial.look(ask)
+    pids = trial.target.truth["workers"][: 1 if who == "first" else None]
+    return Foresight(
+        foretold={pid: row["at_risk_bytes"] for pid, row in before.rows.items()},
+        tree_bytes=before.answer["forecast"]["at_risk_bytes"],
+        copied={pid: in_bytes(copied[pid]) for pid in pids},
+        left={pid: after.rows[pid]["at_risk_bytes"] for pid in pids},
+    )
+
+
+@dataclass
+class Saving:
+    """What gc.freeze was said to save, asked before and after the collections, and what it saves."""
+
+    before_bytes: int
+    after_bytes: int
+    true_bytes: int
+
+    def wrong(self) -> list[str]:
+        """Return which prediction is wrong."""
+        return [
+            f"asked {when} the collections: gc.freeze saves {said_bytes}, true are {self.true_bytes}"
+            for when, said_bytes in (("before", self.before_bytes), ("after", self.after_bytes))
+            if abs(said_bytes - self.true_bytes) > SAVING_RATIO * self.true_bytes
+        ]
+
+
+def save(start: Start, ask: Ask, workers: int) -> Saving:
+    """Ask what gc.freeze would save, then count it: the same tree with and without it."""
+    plain = Trial(start("cow_tree", HEAP_MB), BY_NAME["gc"], workers)
+    before = plain.look(ask)
+    plain.step("collect all")
+    after = plain.look(ask)
+    frozen = run_mode(start, ask, BY_NAME["freeze+gc"], workers)
+    return Saving(
+        before_bytes=saving_bytes(before.answer),
+        after_bytes=saving_bytes(after.answer),
+        true_bytes=copied_bytes(after) - copied_bytes(frozen),
+    )
+
+
+def saving_bytes(answer: Any) -> int:
+    """Return what an answer says that gc.freeze saves, 0 if it does not propose it."""
+    return next((int(one["saves_bytes"]) for one in answer["remedies"] if "freeze" in one["name"]), 0)
+
+
+def copied_bytes(look: Look) -> int:
+    """Return what all workers truly copied."""
+    return sum(in_bytes(look.truths[pid].copied) for pid in look.target.truth["workers"])

@@ -3,6 +3,7 @@
 Arguments: how many MB, then `freeze` (gc.freeze before the fork) and `numpy` in any order. It is ready first before it
 forks. Orders on standard input:
 
+  warm                 write all that a fork writes: what is written now, the fork that follows leaves where it is
   fork                 one more worker appears and rests
   huge START-END ...   the parent asks for huge pages there, before the fork
   collect, refer, mutate, allocate, free, rewrite, array, shared, spawn    by `all`, `first`, `parent`, `grandchildren`
@@ -142,6 +143,7 @@ class Staff:
 
     def fork(self) -> None:
         """Fork a worker, which rests until an order comes."""
+        self.warm()
         orders, order = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -150,6 +152,12 @@ class Staff:
         self.orders.append(order)
         self.pids.append(pid)
         self.wait(1)
+
+    def warm(self) -> None:
+        """Do what a fork does without forking."""
+        orders, order = os.pipe()
+        os.close(orders)
+        os.close(order)
 
     def live(self, orders: int, level: int = 0) -> None:
         """Be a worker (level 0) or a grandchild (1): report, then carry out orders; never return."""
@@ -211,8 +219,8 @@ def main() -> None:
     ready(workers=[], grandchildren=[], **truth)
     while line := sys.stdin.readline():
         words = line.split()
-        if words[0] == "fork":
-            staff.fork()
+        if words[0] in ("fork", "warm"):
+            getattr(staff, words[0])()
         elif words[0] == "huge":
             collapse(words[1:])
         else:
