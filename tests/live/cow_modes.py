@@ -17,7 +17,8 @@ IDLE_BYTES = 2 * MIB
 
 BOTH_WROTE_BYTES = 512 << 10
 """What parent and worker both write right after a fork. The first to write copies, the other one then owns the original
-alone and writes to it in place: a single look afterwards sees two writers, and cannot tell who came first."""
+alone and writes to it in place: a single look afterwards sees two writers, and cannot tell who came first. Nor whether
+the worker wrote at all, when the parent did and the worker has forked since."""
 
 FORKING_BYTES = 16 << 10
 """What the parent may write between the last look at it and the fork."""
@@ -170,7 +171,8 @@ def differences(look: Look) -> list[str]:
             wrong.append(
                 f"{pid}: {diverged_bytes} diverged, true are {in_bytes(truth.copied | truth.copied_by_parent)}"
             )
-        if not -FORKING_BYTES <= row["copied_bytes"] - in_bytes(truth.copied) <= BOTH_WROTE_BYTES:
+        least_bytes = in_bytes(truth.copied - truth.copied_by_both) - FORKING_BYTES
+        if not least_bytes <= row["copied_bytes"] <= in_bytes(truth.copied) + BOTH_WROTE_BYTES:
             wrong.append(f"{pid}: copied are {row['copied_bytes']}, true are {in_bytes(truth.copied)}")
         causes = row["causes"] or {}
         if sum(causes.get(f"{cause}_bytes", 0) for cause in CAUSES) != row["copied_bytes"]:
