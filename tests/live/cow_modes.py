@@ -17,8 +17,8 @@ IDLE_BYTES = 2 * MIB
 
 BOTH_WROTE_BYTES = 512 << 10
 """What parent and worker both write right after a fork. The first to write copies, the other one then owns the original
-alone and writes to it in place: a single look afterwards sees two writers, and cannot tell who came first. Nor whether
-the worker wrote at all, when the parent did and the worker has forked since."""
+alone and writes to it in place: a single look afterwards sees two writers, and cannot tell who came first. Nor that
+it was the worker, when the worker has forked since, and the parent has then written in place."""
 
 FORKING_BYTES = 16 << 10
 """What the parent may write between the last look at it and the fork."""
@@ -171,7 +171,8 @@ def differences(look: Look) -> list[str]:
             wrong.append(
                 f"{pid}: {diverged_bytes} diverged, true are {in_bytes(truth.copied | truth.copied_by_parent)}"
             )
-        least_bytes = in_bytes(truth.copied - truth.copied_by_both) - FORKING_BYTES
+        has_forked = pid in look.target.tree.values()
+        least_bytes = in_bytes(truth.copied) - (BOTH_WROTE_BYTES if has_forked else FORKING_BYTES)
         if not least_bytes <= row["copied_bytes"] <= in_bytes(truth.copied) + BOTH_WROTE_BYTES:
             wrong.append(f"{pid}: copied are {row['copied_bytes']}, true are {in_bytes(truth.copied)}")
         causes = row["causes"] or {}

@@ -24,13 +24,12 @@ Frames = dict[int, int]
 
 @dataclass
 class Truth:
-    """What a process copied since it was forked, in pages by their number; `copied_by_both` is a part of `copied`."""
+    """What a process copied since it was forked, in pages by their number."""
 
     inherited: set[int] = field(default_factory=set)
     shared: set[int] = field(default_factory=set)
     copied: set[int] = field(default_factory=set)
     copied_by_parent: set[int] = field(default_factory=set)
-    copied_by_both: set[int] = field(default_factory=set)
 
 
 def read_anonymous(pid: int) -> Frames:
@@ -73,8 +72,6 @@ def tell(originals: Frames, parent: Frames, child: Frames) -> Truth:
             truth.shared.add(page)
         elif child[page] != originals[page]:
             truth.copied.add(page)
-            if parent[page] != originals[page]:
-                truth.copied_by_both.add(page)
         else:
             truth.copied_by_parent.add(page)
     return truth
