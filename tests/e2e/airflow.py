@@ -94,7 +94,7 @@ class Airflow:
             "usage_data_collection.enabled": False,
         }
         named = {f"AIRFLOW__{key.replace('.', '__').upper()}": str(value) for key, value in settings.items()}
-        return {"AIRFLOW_HOME": str(self.machine.run / "home"), **named}
+        return {"AIRFLOW_HOME": str(self.machine.run / "home"), "E2E_COLLECT": "1", **named}
 
     def tree(self, name: str) -> dict[int, Any]:
         """Return a component's process and its descendants by pid."""

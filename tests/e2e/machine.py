@@ -43,6 +43,7 @@ class Machine:
     uid: int
     gid: int
     python: str
+    constraints: Path = CONSTRAINTS
     run: Path = field(init=False)
     ledger: Ledger = field(init=False)
 
@@ -53,7 +54,7 @@ class Machine:
     @property
     def services(self) -> Path:
         """The bin folder of the environment with Airflow, gunicorn and Celery."""
-        return self.cache / f"services-{_digest(CONSTRAINTS.read_bytes() + self.python.encode())}" / "bin"
+        return self.cache / f"services-{_digest(self.constraints.read_bytes() + self.python.encode())}" / "bin"
 
     @property
     def airmem(self) -> Path:
@@ -103,15 +104,36 @@ class Machine:
         for name in ("dags", "apps"):
             shutil.copytree(HERE / name, self.run / name, ignore=shutil.ignore_patterns("__pycache__"))
 
+    def beside(self, version: str) -> Machine:
+        """Return a place for another Airflow in this run, its environment made; what it starts ends with this run."""
+        other = Machine(
+            self.cache / version, self.say, self.uid, self.gid, self.python, HERE / f"constraints-{version}.txt"
+        )
+        other.ledger = Ledger(self.ledger.path, other.run / "logs")
+        other.ledger.all = self.ledger.all
+        self.own(other.cache)
+        other.lay_out()
+        other.install_services()
+        return other
+
     def install(self) -> None:
         """Make the virtual environments, or bring airmem's up to date."""
+        self.install_services()
+        self.install_airmem()
+
+    def install_services(self) -> None:
+        """Make the environment of the services."""
         stamp = self.services.parent / ".complete"
         if not stamp.exists():
             shutil.rmtree(self.services.parent, ignore_errors=True)
-            self.say(f"installing {', '.join(INSTALLED)} into {self.services.parent} (some minutes)")
+            wanted = [name for name in INSTALLED if f"\n{name}==" in self.constraints.read_text()]
+            self.say(f"installing {', '.join(wanted)} into {self.services.parent} (some minutes)")
             _make(self.python, self.services.parent)
-            _pip(self.services, "install", "--constraint", str(CONSTRAINTS), *INSTALLED)
+            _pip(self.services, "install", "--constraint", str(self.constraints), *wanted)
             stamp.touch()
+
+    def install_airmem(self) -> None:
+        """Install the airmem that is tested."""
         if not self.airmem.parent.exists():
             self.say(f"installing airmem into {self.airmem.parents[1]}")
             _make(self.python, self.airmem.parents[1])
