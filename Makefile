@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs kernels clean
+.PHONY: help demo test check bench docs matrix cow-story kernels clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 $(BIN)/airmem: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,12 @@ bench: $(VENV)/.dev ## measure the cost against cat and against peers
 docs: $(VENV)/.docs ## make the examples anew from real runs and build the site
 	$(BIN)/python docs/make_examples.py
 	$(BIN)/mkdocs build --strict --quiet
+
+matrix: $(VENV)/.dev ## run airmem cow with targets under every Python that can be had (downloads Debian's; needs root)
+	$(BIN)/python -m tests.matrix.run $(MATRIX)
+
+cow-story: $(VENV)/.dev ## measure how copy-on-write breaks in Python: the figures of docs/explanation/copy-on-write.md
+	$(BIN)/python docs/cow_story.py
 
 kernels: ## run airmem on other kernels under emulation (downloads Debian's)
 	sh tests/kernels/run.sh

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def encode(report: CowReport) -> Json:
     """Return the document."""
-    return {
+    document = {
         **encode_head(report.head),
         "root_pid": report.root_pid,
         "parent_pid": report.parent_pid,
@@ -25,6 +25,10 @@ def encode(report: CowReport) -> Json:
         "remedies": [fields_of(one) for one in report.remedies],
         **encode_judgement(report.gaps, report.findings),
     }
+    if (trial := report.verify_freeze) is not None:
+        ways = [fields_of(one) for one in trial.ways]
+        document["verify_freeze"] = {**fields_of(trial), "modules": list(trial.modules), "ways": ways}
+    return document
 
 
 def _encode_cow_worker(worker: CowWorker) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airmem.model.cow import CowReport
+    from airmem.model.freeze_trial import FreezeTrial
 
 EPILOG = """\b
 Examples:
@@ -25,6 +27,7 @@ Examples:
   airmem cow gunicorn --every 60 --for 1h
   airmem cow 4242 --format csv          one row for each descendant
   airmem cow 4242 --format html -o cow.html   with a map of the address space
+  airmem cow --verify-freeze --preload sqlalchemy,myservice.app --python .venv/bin/python
   airmem cow 4242 --fraction 0.1        read a tenth of the copies: an estimate with its margin
 """
 
@@ -37,6 +40,9 @@ FRACTION = "Read this part of the copied pages, chosen at random: an estimate."
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the first N types.")
 @click.option("--fraction", type=click.FloatRange(0, 1, min_open=True), metavar="RATIO", default=1.0, help=FRACTION)
 @click.option("--max-bytes", type=Size(), metavar="SIZE", help="Read about this much at most: estimate the rest.")
+@click.option("--verify-freeze", is_flag=True, help="Prove what gc.freeze saves, on modules of your own (--preload).")
+@click.option("--preload", metavar="MODULES", help="With --verify-freeze: import these, separated by commas.")
+@click.option("--python", metavar="PATH", help="With --verify-freeze: the Python that imports them.")
 @repeat_options
 @answer_options("text", "json", "csv", "html")
 @click.option("-v", "--verbose", is_flag=True, help="Every column.")
@@ -47,7 +53,7 @@ def command(
 
     TARGET is a pid, a component (scheduler, celery-worker, gunicorn ...), or nothing where there is one obvious tree.
     Reads page tables and page contents from outside: nothing is stopped, changed or sent, contents are never stored
-    or shown.
+    or shown. Only --verify-freeze runs something: MODULES are imported in new processes, which end with the command.
     """
     if duration is not None and every is None:
         raise UsageProblem("--for needs --every", "Example: --every 60 --for 10m")
@@ -56,6 +62,14 @@ def command(
     if every is not None and files:
         raise UsageProblem("--every looks again; a file does not change", "Leave --every away, or --from.")
     check_output(options["output"], options["force"])
+    trial = _try_freeze(options, every)
+    if trial is not None and target is None and not files:
+        if options["form"] == "html":
+            raise UsageProblem("--format html is a map of a tree", "Give a TARGET, or leave --format html away")
+        from airmem.questions.verify_freeze import report_freeze_trial  # noqa: PLC0415  # only when asked for
+
+        _show(report_freeze_trial(trial), options)
+        return 0
     source = None
     if files:
         from airmem.questions.sources import open_only  # noqa: PLC0415  # only with --from
@@ -65,10 +79,27 @@ def command(
     bounds = {"fraction_ratio": options["fraction"], "most_bytes": options["max_bytes"]}
     ask = partial(answer_cow, root_pid, source=source, with_map=options["form"] == "html", **bounds)
     if every is None:
-        report = ask()
+        report = ask() if trial is None else replace(ask(), verify_freeze=trial)
         _show(report, options)
         return status_of(report.findings, options["fail_on"])
     return _repeat(ask, every, duration, options)
+
+
+def _try_freeze(options: dict[str, Any], every: float | None) -> FreezeTrial | None:
+    """Run the trial, if it is asked for, after saying what it does."""
+    preload, python = options["preload"], options["python"]
+    if not options["verify_freeze"]:
+        if preload or python:
+            raise UsageProblem("--preload and --python belong to --verify-freeze", "Add --verify-freeze")
+        return None
+    if not preload:
+        raise UsageProblem("--verify-freeze needs --preload", "Example: --verify-freeze --preload sqlalchemy")
+    if every is not None or options["form"] == "csv":
+        raise UsageProblem("--verify-freeze is one trial, as text or JSON", "Leave --every and --format csv away")
+    from airmem.questions.verify_freeze import answer_verify_freeze  # noqa: PLC0415  # loads subprocess
+
+    click.echo(f"airmem: importing {preload} in new processes that run as you do and end with this command", err=True)
+    return answer_verify_freeze(preload, python)
 
 
 def _repeat(ask: Callable[[], CowReport], every: float, duration: float | None, options: dict[str, Any]) -> int:

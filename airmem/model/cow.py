@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from airmem.model.anonymous import AddressRange
     from airmem.model.finding import Finding
+    from airmem.model.freeze_trial import FreezeTrial
     from airmem.model.gap import Gap
     from airmem.model.process import Process
     from airmem.model.report import Head
@@ -193,11 +194,11 @@ class CowReport:
 
     `parent_pid` is the parent of the process that was asked about if that was forked, else None. `free_block_bytes` of
     its pages are in pools with free blocks: who allocates copies them. That and `coverage` are None if no contents were
-    read.
+    read. `verify_freeze` is None unless asked for; `root_pid` is None where nothing else was.
     """
 
     head: Head
-    root_pid: int
+    root_pid: int | None
     parent_pid: int | None
     component: str | None
     collector: CollectorState | None
@@ -208,3 +209,4 @@ class CowReport:
     remedies: tuple[CowRemedy, ...]
     gaps: tuple[Gap, ...]
     findings: tuple[Finding, ...]
+    verify_freeze: FreezeTrial | None = None

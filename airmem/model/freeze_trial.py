@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from airmem.model.noun import noun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class FreezeWay:
     """One way to fork: `name` is as_it_is, freeze or collect_and_freeze.
 
@@ -17,7 +17,7 @@ class FreezeWay:
     copied_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class FreezeTrial:
     """Modules imported by a Python, and what a collection in a worker copies by each way to fork.
 

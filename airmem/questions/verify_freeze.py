@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airmem.errors import UsageProblem
 
 if TYPE_CHECKING:
+    from airmem.model.cow import CowReport
     from airmem.model.freeze_trial import FreezeTrial
 
 DEADLINE_SECONDS = 300.0
@@ -30,3 +31,30 @@ def answer_verify_freeze(preload: str, python: str | None = None) -> FreezeTrial
     from airmem.collect.freeze_trial import collect_freeze_trial  # noqa: PLC0415  # loads subprocess
 
     return collect_freeze_trial(python or sys.executable, modules, DEADLINE_SECONDS)
+
+
+def report_freeze_trial(trial: FreezeTrial) -> CowReport:
+    """Return a trial as an answer of its own, about no tree."""
+    from airmem.collect import clock  # noqa: PLC0415
+    from airmem.collect.host import collect_host  # noqa: PLC0415
+    from airmem.collect.source import open_source  # noqa: PLC0415
+    from airmem.model.cow import CowReport, Forecast  # noqa: PLC0415
+    from airmem.model.report import Head  # noqa: PLC0415
+
+    taken_at_seconds = clock.now_seconds() - trial.took_seconds
+    host = collect_host(open_source())
+    return CowReport(
+        head=Head(command="cow", taken_at_seconds=taken_at_seconds, took_seconds=trial.took_seconds, host=host),
+        root_pid=None,
+        parent_pid=None,
+        component=None,
+        collector=None,
+        free_block_bytes=None,
+        workers=(),
+        forecast=Forecast(at_risk_bytes=None, worker_count=0),
+        coverage=None,
+        remedies=(),
+        gaps=(),
+        findings=(),
+        verify_freeze=trial,
+    )

@@ -11,6 +11,7 @@ from airmem.views.title import short_title
 
 if TYPE_CHECKING:
     from airmem.model.cow import CollectorState, Coverage, CowReport, CowWorker
+    from airmem.views.document import Block
 
 ROLE = Column(name="role", header="ROLE", kind="text", meaning="worker, child, or the service's own word")
 PID = Column(name="pid", header="PID", kind="text", meaning="process id, as seen from here")
@@ -39,6 +40,8 @@ MOST_TYPES = 10
 
 def view_cow(report: CowReport, verbose: bool = False, top_count: int | None = None) -> Document:
     """Return the document; `verbose` adds every column, `top_count` limits the types."""
+    if report.root_pid is None:
+        return Document(blocks=_verify_freeze(report))
     return Document(
         blocks=(
             Paragraph(text=_headline(report), style="strong"),
@@ -48,11 +51,20 @@ def view_cow(report: CowReport, verbose: bool = False, top_count: int | None = N
             *_collector(report),
             *_types(report, top_count or MOST_TYPES),
             *_remedies(report),
+            *_verify_freeze(report),
             *view_findings(report.findings),
             *view_gaps(report.gaps),
             *view_next(_next_command(report)),
         )
     )
+
+
+def _verify_freeze(report: CowReport) -> tuple[Block, ...]:
+    if report.verify_freeze is None:
+        return ()
+    from airmem.views.freeze_trial import view_freeze_trial  # noqa: PLC0415  # only when asked for
+
+    return view_freeze_trial(report.verify_freeze)
 
 
 def view_cow_table(report: CowReport) -> Table:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from airmem.collect.freeze_trial import collect_freeze_trial
@@ -16,7 +17,9 @@ from airmem.questions.verify_freeze import answer_verify_freeze
 from airmem.render import as_text
 from airmem.views.document import Document
 from airmem.views.freeze_trial import view_freeze_trial
+from tests.live.conftest import Start, ask, run_airmem
 
+SCHEMA = Path(__file__).parents[2] / "docs/schema/cow.json"
 MIB = 1 << 20
 COUNT = 150_000
 MODULES = {
@@ -109,3 +112,39 @@ def test_the_text_tells_the_same_figures():
     assert text.count("gc.freeze()") >= 2
     assert f"{trial.saves_bytes / MIB:.1f} MiB for each worker" in text
     assert json.dumps(trial.ways[1].frozen_count) in text.replace(",", "")
+
+
+def test_the_command_proves_it_and_its_json_is_valid(tmp_path: Path):
+    done = run_airmem("cow", "--verify-freeze", "--preload", "many_lists", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "importing many_lists in new processes" in done.stderr
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, json.loads(SCHEMA.read_text()), jsonschema.Draft202012Validator)
+    assert document["root_pid"] is None
+    copied = {one["name"]: one["copied_bytes"] for one in document["verify_freeze"]["ways"]}
+    assert document["verify_freeze"]["saves_bytes"] == copied["as_it_is"] - copied["freeze"] > list_bytes() * 0.9
+
+
+def test_with_a_target_both_are_told(tmp_path: Path, start: Start):
+    target = start("resting")
+    answer = ask("cow", target.pid, "--verify-freeze", "--preload", "json", cwd=tmp_path)
+    assert answer["root_pid"] == target.pid
+    assert answer["verify_freeze"]["modules"] == ["json"]
+    text = run_airmem("cow", target.pid, "--verify-freeze", "--preload", "json", cwd=tmp_path).stdout
+    assert "for each worker that collects" in text
+    assert str(target.pid) in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--verify-freeze",),
+        ("--preload", "json"),
+        ("--python", sys.executable),
+        ("--verify-freeze", "--preload", "json", "--format", "csv"),
+        ("--verify-freeze", "--preload", "json", "--every", "10"),
+        ("--verify-freeze", "--preload", "a b"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments):
+    assert run_airmem("cow", *arguments).returncode == 2
