@@ -178,6 +178,12 @@ def show_cow(pid: int) -> tuple[str, str]:
     return f"airmem cow {pid} --top 6", at_terminal((*AIRMEM, "cow", str(pid), "--top", "6"))
 
 
+def make_verify_freeze() -> Iterator[Example]:
+    """Show what gc.freeze saves on some modules of the standard library."""
+    arguments = ("cow", "--verify-freeze", "--preload", "asyncio,sqlite3,unittest.mock", "--python", "python3")
+    yield "cow-verify-freeze.txt", console((" ".join(("airmem", *arguments)), at_terminal((*AIRMEM, *arguments))))
+
+
 def make_mixed() -> Iterator[Example]:
     """Show workers that do different things."""
     options = ("--mode", "mixed", "--workers", "4")
@@ -349,6 +355,7 @@ def make_all() -> Iterator[Example]:
     yield from make_doctor()
     yield from make_heap()
     yield from make_hang()
+    yield from make_verify_freeze()
     with tempfile.TemporaryDirectory() as folder:
         yield from make_tutorial(folder)
         yield from make_analyze(folder)
