@@ -272,6 +272,32 @@ def foresee(start: Start, ask: Ask, workers: int, who: str = "all", options: tup
     )
 
 
+def foresee_generations(start: Start, ask: Ask) -> list[str]:
+    """Return what was foretold wrongly where the parent goes on working between the forks.
+
+    Each worker has other originals then, and the last one of a group that shares them need not copy them: of a worker
+    is foretold what it copies if only it collects, of the tree what all copy.
+    """
+    target = start("cow_tree", HEAP_MB)
+    for order in ("fork", "drop parent", "fork", "collect parent", "mutate parent", "fork"):
+        target.order(order)
+    with standing_still(target) as before:
+        answer = ask("cow", target.pid)
+    rows = {row["pid"]: row["at_risk_bytes"] for row in answer["workers"]}
+    first, *others = target.truth["workers"]
+    target.order("collect first")
+    alone_bytes = in_bytes(changed(before[first], read_anonymous(first)))
+    target.order("collect all")
+    after = read_tree(target)
+    all_bytes = sum(in_bytes(changed(before[pid], after[pid])) for pid in (first, *others))
+    pairs = ((rows[first], alone_bytes), (answer["forecast"]["at_risk_bytes"], all_bytes))
+    return [
+        f"{foretold} were at risk, {copied} were copied"
+        for foretold, copied in pairs
+        if abs(foretold - copied) > AT_RISK_RATIO * copied
+    ]
+
+
 @dataclass
 class Saving:
     """What gc.freeze was said to save, asked before and after the collections, and what it saves."""

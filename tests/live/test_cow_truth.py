@@ -7,7 +7,7 @@ import importlib.util
 import pytest
 
 from tests.live.conftest import ask
-from tests.live.cow_modes import BY_NAME, MODES, foresee, judge, run_mode, save
+from tests.live.cow_modes import BY_NAME, MODES, foresee, foresee_generations, judge, run_mode, save
 
 pytestmark = pytest.mark.usefixtures("page_frames")
 
@@ -28,6 +28,10 @@ def test_who_copied_and_why(start, name, workers):
 @pytest.mark.parametrize(("workers", "who"), [(FEW, "all"), (MANY, "all"), (MANY, "first")])
 def test_what_is_at_risk_is_copied_by_the_next_collection(start, workers, who):
     assert foresee(start, ask, workers, who).wrong() == []
+
+
+def test_a_parent_that_goes_on_between_the_forks_does_not_hide_what_is_at_risk(start):
+    assert foresee_generations(start, ask) == []
 
 
 @pytest.mark.parametrize("workers", [FEW, MANY])

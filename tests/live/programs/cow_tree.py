@@ -6,10 +6,11 @@ forks. Orders on standard input:
   warm                 write all that a fork writes: what is written now, the fork that follows leaves where it is
   fork                 one more worker appears and rests
   huge START-END ...   the parent asks for huge pages there, before the fork
-  collect, refer, mutate, allocate, free, rewrite, array, shared, spawn    by `all`, `first`, `parent`, `grandchildren`
+  collect, refer, mutate, allocate, free, drop, rewrite, array, shared, spawn
+                       each by `all`, `first`, `parent` or `grandchildren`
 
-`refer` takes and keeps a reference to every object, `mutate` changes one attribute of each node, `allocate` and `free`
-use the pools that were inherited, `rewrite` and `array` change plain data in place (a bytearray, numpy's), `shared`
+`refer` takes and keeps a reference to every object, `mutate` changes one attribute of each node, `allocate`, `free`
+and `drop` use the pools that were inherited, `rewrite` and `array` change plain data in place (a bytearray, numpy's), `shared`
 writes to memory that is shared on purpose, `spawn` has a worker fork a grandchild. The collector never runs unless
 it is ordered to.
 """
@@ -35,7 +36,7 @@ HEAP_MB = int(sys.argv[1])
 OPTIONS = sys.argv[2:]
 BUFFER_BYTES = 256 * 1024
 GRANDCHILDREN = "grandchildren"
-STEPS = ("collect", "refer", "mutate", "allocate", "free", "rewrite", "array", "shared", "spawn")
+STEPS = ("collect", "refer", "mutate", "allocate", "free", "drop", "rewrite", "array", "shared", "spawn")
 
 
 class Node:
@@ -96,6 +97,12 @@ class Heap:
     def free(self) -> None:
         """Free objects."""
         del self.doomed[:]
+
+    def drop(self) -> None:
+        """Free half of the rows, which the collector tracks, and make others."""
+        count = len(self.rows)
+        del self.rows[::2]
+        self.kept = [[[number], {"fresh": [number]}] for number in range(count)]
 
     def rewrite(self) -> None:
         """Replace every byte of the plain data."""
