@@ -19,7 +19,7 @@ from tests.e2e.started import Ledger, Started
 
 collect_ignore_glob = [] if os.environ.get("AIRMEM_E2E") == "1" else ["test_*.py"]
 
-LONGEST_SECONDS = 15 * 60
+LONGEST_SECONDS = 25 * 60
 LAST = "test_hang.py"
 """It kills a worker in a way that leaves an executor which runs nothing any more."""
 
