@@ -170,7 +170,7 @@ class Machine:
             check=False,
             preexec_fn=identity(user, os.getegid() if gid is None else gid),
         )
-        assert "Traceback" not in done.stdout + done.stderr
+        assert "Traceback (most recent call last)" not in done.stdout + done.stderr
         return done
 
     def keep(self, name: str, text: str) -> None:
