@@ -33,6 +33,8 @@ DEPENDENT = frozenset({"child_wait", "join_wait", "shutdown_wait", "gil_wait"})
 ANYBODY = frozenset({"event_wait", "queue_wait", "cond_wait", "future_wait", "sleep", "unknown"})
 """Waits that may be somebody's plan, however long they last."""
 
+MOST_NAMED = 6
+
 MOST_ZOMBIES = 3
 """More ended children that nobody has waited for than this are told of: a parent that never reaps them."""
 
@@ -168,7 +170,7 @@ def _root_cause(chain: Chain, waits: Waits, roles: dict[int, ServiceRole]) -> Ro
     others = len([pid for pid in chain.blocked if pid != chain.end[0]])
     if chain.knot:
         pids = sorted({pid for pid, _ in chain.knot})
-        where = f"process {pids[0]}" if len(pids) == 1 else f"processes {join_words([str(pid) for pid in pids])}"
+        where = f"process {pids[0]}" if len(pids) == 1 else f"processes {_name_pids(pids)}"
         what = f"{len(chain.knot)} threads of {where} wait for each other and nothing can end it"
         summary = f"{what}: {who} {phrase}"
         summary += f"; {count} processes wait for it in all" if count > len(pids) else ""
@@ -187,6 +189,12 @@ def _root_cause(chain: Chain, waits: Waits, roles: dict[int, ServiceRole]) -> Ro
         blocked=chain.blocked,
         chain=tuple(_link(key, waits) for key in chain.links),
     )
+
+
+def _name_pids(pids: list[int]) -> str:
+    """Return the first pids, and how many more there are."""
+    more = [f"{len(pids) - MOST_NAMED} more"] if len(pids) > MOST_NAMED else []
+    return join_words([*map(str, pids[:MOST_NAMED]), *more])
 
 
 def _link(key: Waiter, waits: Waits) -> Link:
@@ -208,7 +216,7 @@ def check_hung(processes: tuple[ProcessVerdict, ...], root_causes: tuple[RootCau
         return []
     pids = {one.pid for one in hung}
     causes = [one.summary for one in root_causes if one.pid in pids or pids & set(one.blocked)]
-    named = join_words([str(one.pid) for one in hung[:6]]) + (f" and {len(hung) - 6} more" if len(hung) > 6 else "")
+    named = _name_pids([one.pid for one in hung])
     return [
         Finding(
             code="AM501",
@@ -238,7 +246,7 @@ def check_standing(processes: tuple[ProcessVerdict, ...]) -> list[Finding]:
             severity="critical",
             pid=standing[0].pid,
             summary=f"{count} process{'es are' if count > 1 else ' is'} held by {HELD_BY[first.category]}",
-            evidence=join_words([str(one.pid) for one in standing[:6]]),
+            evidence=_name_pids([one.pid for one in standing]),
             remedy=remedies[first.category],
         )
     ]
@@ -259,7 +267,7 @@ def check_zombies(processes: tuple[ProcessVerdict, ...]) -> list[Finding]:
             severity="warning",
             pid=parent,
             summary=f"Process {parent} has {len(pids)} ended children that it never waited for",
-            evidence=f"zombies {join_words([str(pid) for pid in pids[:6]])}",
+            evidence=f"zombies {_name_pids(pids)}",
             remedy="See what the parent waits for instead; zombies go with their parent",
         )
         for parent, pids in parents.items()

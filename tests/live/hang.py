@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import jsonschema
+
 from tests.live.conftest import ask
+from tests.unit.test_docs import DOCS, close
+
+SCHEMA = json.loads((DOCS / "schema/hang-dump.json").read_text(encoding="utf-8"))
+CLOSED = json.loads(json.dumps(SCHEMA), object_hook=close)
+"""The schema, with no key that it does not name: each answer of these tests is held to it."""
 
 HEALTHY = ("idle", "running")
 CALM = (*HEALTHY, "event_wait", "sleep")
@@ -45,7 +53,9 @@ class Told:
 
 def look_at(target: Any, *options: object) -> Told:
     """Ask hang-dump about a started case."""
-    return Told(ask("hang-dump", target.pid, "--window", "0.5", *options), target.truth)
+    answer = ask("hang-dump", target.pid, "--window", "0.5", *options)
+    jsonschema.validate(answer, CLOSED, jsonschema.Draft202012Validator)
+    return Told(answer, target.truth)
 
 
 def assert_thread(thread: Any, category: str, **evidence: object) -> None:

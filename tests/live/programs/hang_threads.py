@@ -14,8 +14,17 @@ from contextlib import contextmanager
 from functools import partial
 
 from hanging import case, fork, ready, rest, run
+from tree import LIBC, PR_SET_NAME
 
 FOREVER = 10**6
+HOSTILE = [
+    "\x1b]0;owned\x07\x1b[31m",
+    "a\nb\tc",
+    "[bold]x[/] [/]",
+    "<script>alert(1)</script>",
+    "\u202eright",
+    "x" * 300,
+]
 FIRST, SECOND = threading.RLock(), threading.Lock()
 
 
@@ -296,6 +305,16 @@ def handler_takes_lock() -> None:
     ready()
     with SECOND:
         signal.raise_signal(signal.SIGUSR1)
+
+
+@case
+def hostile_names() -> None:
+    for name in HOSTILE:
+        start(name, lambda: threading.Event().wait())
+    LIBC.prctl(PR_SET_NAME, b"\x1b[5m[red]")
+    ready(names=HOSTILE)
+    SECOND.acquire()
+    SECOND.acquire()
 
 
 @case
