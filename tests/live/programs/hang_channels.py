@@ -18,8 +18,16 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 
 from hanging import FOREVER, case, fork, ready, rest, run, run_with_parent
+
+
+def tell_later(**truth: object) -> None:
+    """Say that all is ready when a child has had the time to come as far as this."""
+    time.sleep(0.5)
+    ready(**truth)
+
 
 CONTEXT = multiprocessing.get_context("fork")
 
@@ -229,15 +237,15 @@ def file_lock_of_dead_maker() -> None:
 def file_locks_crossed() -> None:
     paths = [tempfile.mktemp(prefix="airmem-lock-") for _ in range(2)]
 
-    def take(first: str, second: str) -> None:
+    def take(first: str, second: str, told: Callable[[], None]) -> None:
         with open(first, "w") as one, open(second, "w") as other:
             fcntl.flock(one, fcntl.LOCK_EX)
             time.sleep(0.5)
+            told()
             fcntl.flock(other, fcntl.LOCK_EX)
 
-    pid = fork(lambda: take(*paths))
-    ready(child=pid, paths=paths)
-    take(*reversed(paths))
+    pid = fork(lambda: take(*paths, lambda: None))
+    take(*reversed(paths), lambda: tell_later(child=pid))
 
 
 @case
@@ -292,15 +300,15 @@ def process_join_with_full_queue() -> None:
 def locks_of_processes_crossed() -> None:
     one, other = CONTEXT.Lock(), CONTEXT.Lock()
 
-    def take(first, second) -> None:
+    def take(first, second, told: Callable[[], None]) -> None:
         with first:
             time.sleep(0.5)
+            told()
             with second:
                 pass
 
-    pid = fork(lambda: take(one, other))
-    ready(child=pid)
-    take(other, one)
+    pid = fork(lambda: take(one, other, lambda: None))
+    take(other, one, lambda: tell_later(child=pid))
 
 
 @case

@@ -87,6 +87,7 @@ def three_in_a_ring() -> None:
 
     for at in range(3):
         threading.Thread(target=take, args=(locks[at], locks[(at + 1) % 3]), name=f"ring-{at}", daemon=True).start()
+    time.sleep(1.0)
     ready()
     rest()
 
