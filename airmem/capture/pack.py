@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from airmem.capture.archive import BLOCK_BYTES
@@ -61,9 +62,10 @@ def write_folder(members: dict[str, bytes], path: str) -> None:
 
 
 def _write_below(folder: str, name: str, raw: bytes) -> None:
-    above, _, _ = name.rpartition("/")
-    if above:
-        os.makedirs(f"{folder}/{above}", 0o700, exist_ok=True)
+    *above, _ = name.split("/")
+    for depth in range(len(above)):
+        with suppress(FileExistsError):
+            os.mkdir("/".join((folder, *above[: depth + 1])), 0o700)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     file = os.open(f"{folder}/{name}", flags, 0o600)
     with open(file, "wb") as stream:
