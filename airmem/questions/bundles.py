@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 LEAST_PSS_SECONDS = 1.5
 """Memory is left out where less time than this is left."""
+
+PSS_SECONDS = 30.0
+"""So long each tree's memory may take where there is no deadline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +74,21 @@ def collect_surroundings(root_pids: tuple[int, ...], until_seconds: float | None
 
 
 def _memory(roots: tuple[int, ...], until: float | None) -> tuple[PssReport, ...]:
+    """Return the memory of each tree, as far as there is time.
+
+    A process that is stuck in the kernel while it changes its address space lets nobody read its memory maps: that is
+    given up after a while, and no signal could end it sooner.
+    """
+    from airmem.collect.patience import within  # noqa: PLC0415
     from airmem.questions.pss import answer_pss  # noqa: PLC0415
 
     found = []
     for root in roots:
-        if until is not None and until - clock.monotonic_seconds() < LEAST_PSS_SECONDS:
+        left = PSS_SECONDS if until is None else until - clock.monotonic_seconds()
+        if left < LEAST_PSS_SECONDS:
             break
-        try:
-            found.append(answer_pss(root, "rollup"))
-        except AirmemError:  # it has ended, or nobody may look: the verdict says so
-            continue
+        with suppress(AirmemError, TimeoutError):  # it has ended, nobody may look, or it is stuck: the verdict says so
+            found.append(within(left, lambda root=root: answer_pss(root, "rollup")))  # type: ignore[misc]
     return tuple(found)
 
 
