@@ -96,6 +96,14 @@ def strip_values(raw: bytes, redact: Redact | None) -> bytes:
     Names of modules inside importlib stay in any case. Errors: Malformed.
     """
     threads = _load(raw)
+    try:
+        _strip(threads, redact)
+    except (TypeError, AttributeError) as problem:
+        raise Malformed(f"not the JSON of py-spy dump: {problem}") from problem
+    return json.dumps(threads, separators=(",", ":")).encode("ascii")
+
+
+def _strip(threads: list[dict[str, Any]], redact: Redact | None) -> None:
     for thread in threads:
         for frame in thread.get("frames") or ():
             is_importlib = str(frame.get("filename") or "").startswith(IMPORTLIB)
@@ -104,7 +112,6 @@ def strip_values(raw: bytes, redact: Redact | None) -> bytes:
                     continue
                 value = local.get("repr")
                 local["repr"] = None if redact is None or value is None else redact(str(local.get("name")), str(value))
-    return json.dumps(threads, separators=(",", ":")).encode("ascii")
 
 
 def parse_dump(raw: bytes) -> tuple[ThreadStack, ...]:
