@@ -16,6 +16,10 @@ ENDLESS_CALLS = frozenset(
 )
 """Calls by which the loop of a worker takes its next piece of work."""
 
+SQL_CALLS = frozenset(
+    {"execute", "executemany", "executescript", "commit", "rollback", "fetchone", "fetchall", "fetchmany"}
+)
+
 CARRIERS = (
     "/urllib3/", "/requests/", "/httpx/", "/httpcore/", "/aiohttp/", "/anyio/", "/kubernetes/client/rest.py",
     "/kubernetes/client/api_client.py", "/botocore/httpsession.py", "/botocore/awsrequest.py", "/sqlalchemy/engine/",
@@ -76,7 +80,18 @@ def takes_work_in_loop(scene: Scene, thread: Thread) -> bool:
     return bool(syntax.calls(frame.line) & ENDLESS_CALLS) and syntax.in_endless_loop(frame.line)
 
 
+def sql_call(scene: Scene, thread: Thread) -> str:
+    """Return the call of somebody's own code that runs a statement (`cursor.execute`), empty where there is none."""
+    found = caller_frame(thread)
+    if found is None:
+        return ""
+    syntax = scene.syntax(thread.pid, found[1])
+    text = syntax.call_text(found[1].line, inner_name(thread, found[0])) or ""
+    return text if text.rpartition(".")[2] in SQL_CALLS else ""
+
+
 def is_sql(scene: Scene, thread: Thread) -> bool:
     """Whether the innermost function, written in Python, is calling a database."""
-    names = {"execute", "executemany", "executescript", "commit", "rollback", "fetchone", "fetchall", "fetchmany"}
-    return bool(thread.frames) and bool(scene.syntax(thread.pid, thread.frames[0]).calls(thread.frames[0].line) & names)
+    if not thread.frames:
+        return False
+    return bool(scene.syntax(thread.pid, thread.frames[0]).calls(thread.frames[0].line) & SQL_CALLS)

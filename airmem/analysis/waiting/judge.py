@@ -44,10 +44,14 @@ def judge_thread(scene: Scene, thread: Thread) -> Wait:
 
 
 def _as_healthy(wait: Wait) -> Wait:
-    """Turn a wait by design, or one that ends within a minute, into idle; a dead holder spoils any design."""
+    """Turn a wait by design, or one that ends within a minute, into idle; a dead holder spoils any design.
+
+    A driver that polls its database ten times a second while a statement runs waits for the statement.
+    """
     timeout = wait.evidence.get("timeout_s")
     is_short = isinstance(timeout, int | float) and timeout < SHORT_SECONDS
-    if wait.nobody or wait.category in ("idle", "sleep") or not (wait.place or is_short):
+    is_query = wait.category == "db_wait" and bool(wait.evidence.get("statement"))
+    if wait.nobody or is_query or wait.category in ("idle", "sleep") or not (wait.place or is_short):
         return wait
     mechanism = wait.place or f"{wait.category} with a timeout of {timeout:g} s"
     return replace(wait, category="idle", evidence={**wait.evidence, "mechanism": mechanism}, is_timed=is_short)

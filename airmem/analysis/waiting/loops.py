@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.endpoints import EPOLLS, watched_endpoints
 from airmem.analysis.waiting.places import find_place, is_in
+from airmem.analysis.waiting.scene import is_standard
 from airmem.analysis.waiting.threads import is_pool_worker, waits_for_future
 from airmem.analysis.waiting.timeouts import MINUTE_SECONDS, timeout_of
 from airmem.analysis.waiting.transfers import judge_endpoints
@@ -63,7 +64,7 @@ def in_event_loop(thread: Thread) -> bool:
     return is_in(thread.frames, "asyncio/base_events.py", "_run_once")
 
 
-def blocking_frames(thread: Thread) -> tuple[Frame, ...]:
+def blocking_frames(scene: Scene, thread: Thread) -> tuple[Frame, ...]:
     """Return the frames of what the loop is running, innermost first; none where the loop itself waits."""
     names = [one.short_function for one in thread.frames]
     for position, frame in enumerate(thread.frames[:-1]):
@@ -73,12 +74,22 @@ def blocking_frames(thread: Thread) -> tuple[Frame, ...]:
             and frame.file.endswith("/asyncio/events.py")
         ):
             return thread.frames[:position]
+    return _under_compiled_loop(scene, thread)
+
+
+def _under_compiled_loop(scene: Scene, thread: Thread) -> tuple[Frame, ...]:
+    """Return what runs in a coroutine that a loop without frames of its own (uvloop) has called."""
+    if not any("/uvloop/" in one.file or one.file.endswith("/asyncio/runners.py") for one in thread.frames):
+        return ()
+    for position, frame in enumerate(thread.frames):
+        if not is_standard(frame) and scene.syntax(thread.pid, frame).is_coroutine(frame.line):
+            return thread.frames[: position + 1]
     return ()
 
 
 def judge_blocked(scene: Scene, thread: Thread, wait: Wait) -> Wait:
     """Return the verdict on a blocking call inside an event loop's callback: every other task waits for it."""
-    running = blocking_frames(thread)
+    running = blocking_frames(scene, thread)
     if not running or wait.category in ("idle", "running", "self_deadlock", "lock_deadlock", "fork_lock"):
         return wait
     evidence = dict(wait.evidence) | {"coroutine": _outermost(running), "blocked_by": wait.category}

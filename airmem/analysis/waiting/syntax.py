@@ -91,6 +91,10 @@ class Syntax:
         nodes = _below(function) if function is not self._tree else self._nodes
         return any(_is_endless(node) and node.lineno <= line <= (node.end_lineno or 0) for node in nodes)
 
+    def is_coroutine(self, line: int) -> bool:
+        """Whether the innermost function around a line is `async def`."""
+        return isinstance(self.function_at(line), ast.AsyncFunctionDef)
+
     def acquirers(self, lock: str) -> set[str]:
         """Return the functions that take a lock and give it to their caller still taken: `acquire` or `with: yield`."""
         found = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from airmem.analysis.waiting.caller import is_sql, takes_work_in_loop
+from airmem.analysis.waiting.caller import is_sql, sql_call, takes_work_in_loop
 from airmem.analysis.waiting.endpoints import endpoint_of, socket_evidence, waited_endpoints
 from airmem.analysis.waiting.files import lock_holders
 from airmem.analysis.waiting.places import find_place
@@ -184,6 +184,9 @@ def _database(scene: Scene, thread: Thread, endpoint: Endpoint) -> Wait | None:
     evidence: Evidence = {"db": found, **socket_evidence(endpoint), **_timeout(scene, thread), "tls": _is_tls(thread)}
     if path:
         evidence["path"] = path
+    statement = sql_call(scene, thread)
+    if statement:
+        evidence["statement"] = statement
     evidence["local_port"] = socket.local_port_id
     return _wait(thread, "db_wait", evidence, needs=(), needs_all=False)
 
