@@ -22,6 +22,9 @@ HTTP_CLIENTS = ("/urllib3/", "/requests/", "/kubernetes/", "/boto", "/http/clien
 PARSE_LIMIT_SECONDS = 50.0
 """[dag_processor] dag_file_processor_timeout, by default."""
 
+SETTLED_SECONDS = 2.0
+"""A supervisor whose task has just ended is woken at once; one that lingers polls every five seconds."""
+
 PARSE_WARNING_RATIO = 0.8
 
 
@@ -153,7 +156,8 @@ def check_lingering(waits: Waits, roles: dict[int, ServiceRole]) -> list[KnownPa
         children = [one.process for one in processes.values() if one.process.parent_pid == key[0]]
         role = roles.get(key[0])
         is_supervisor = role is not None and role.role in ("supervisor", "worker", "parent") and role.activity
-        if is_supervisor and all(child.is_zombie for child in children):
+        rests = waits.waits[key].category == "idle" and (thread.since_seconds or 0.0) > SETTLED_SECONDS
+        if is_supervisor and rests and all(child.is_zombie for child in children):
             return [
                 KnownPattern(
                     code="R7",

@@ -29,6 +29,7 @@ SERVICE_PLACES: dict[tuple[str, str], str] = {
     ("sentry_sdk/_worker.py", "_target"): "Sentry's background thread",
     ("opentelemetry/sdk/trace/export/__init__.py", "worker"): "OpenTelemetry's exporter",
     ("opentelemetry/sdk/_shared_internal/__init__.py", "worker"): "OpenTelemetry's exporter",
+    ("anyio/_backends/_asyncio.py", "run"): "a worker thread of anyio with nothing to do",
     ("zmq/utils/garbage.py", "run"): "ZeroMQ's collector thread",
     ("tqdm/_monitor.py", "run"): "tqdm's monitor",
 }

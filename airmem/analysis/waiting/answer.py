@@ -9,6 +9,7 @@ from airmem.analysis.waiting.graph import Graph
 from airmem.analysis.waiting.judge import judge_thread
 from airmem.analysis.waiting.processor import is_busy
 from airmem.analysis.waiting.scene import Scene, Thread
+from airmem.analysis.waiting.timeouts import read_timeouts
 
 if TYPE_CHECKING:
     from airmem.model.target import Memory, Sources
@@ -34,6 +35,7 @@ def attribute_waits(snapshot: HangSnapshot, memory: Memory, sources: Sources) ->
     """Return why every thread of a tree stands, and who waits for whom."""
     scene = Scene(snapshot, memory, sources)
     threads = {key: one for key, one in scene.threads.items() if _is_told_of(scene, one)}
+    read_timeouts(scene, threads.values())
     waits = {key: judge_thread(scene, one) for key, one in threads.items()}
     graph = Graph({key: _without_outsiders(wait, waits) for key, wait in waits.items()})
     found = {key: _with_nobody(graph, threads, key, wait) for key, wait in graph.waits.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airmem.analysis.waiting.scene import is_library, is_standard
+from airmem.analysis.waiting.scene import is_console_script, is_library, is_standard
 
 if TYPE_CHECKING:
     from airmem.analysis.waiting.scene import Scene, Thread
@@ -57,7 +57,8 @@ def asker_name(frames: tuple[Frame, ...]) -> str:
         if not is_library(frame):
             return frame.short_function
     for frame in frames:
-        if not is_standard(frame) and not any(part in frame.file for part in CARRIERS):
+        is_carrier = is_standard(frame) or is_console_script(frame) or any(part in frame.file for part in CARRIERS)
+        if not is_carrier:
             return frame.short_function
     return ""
 

@@ -136,9 +136,11 @@ def _is_select_sleep(thread: Thread) -> bool:
 
 def _sleep(scene: Scene, thread: Thread) -> Wait:
     left = sleep_left(scene, thread)
-    if left is not None and left <= MINUTE_SECONDS:
+    if left is None:
+        return _idle(thread, {"seconds": None}, "it sleeps; it had gone on when airmem asked for how long")
+    if left <= MINUTE_SECONDS:
         return _idle(thread, {"seconds": round(left, 1)}, "it sleeps between two rounds")
-    return _wait(thread, "sleep", {"seconds": None if left is None else round(left)}, is_sure=left is not None)
+    return _wait(thread, "sleep", {"seconds": round(left)})
 
 
 def _child(scene: Scene, thread: Thread) -> Wait:

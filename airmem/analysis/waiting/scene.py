@@ -28,7 +28,13 @@ MOST_SEARCHED_IN_ALL_BYTES = 3 << 30
 
 def is_library(frame: Frame) -> bool:
     """Whether a frame is of the standard library or of an installed package."""
-    return any(mark in frame.file for mark in LIBRARY_MARKS)
+    return any(mark in frame.file for mark in LIBRARY_MARKS) or is_console_script(frame)
+
+
+def is_console_script(frame: Frame) -> bool:
+    """Whether a frame is of a command that pip made for a package: `.../bin/airflow`."""
+    folder, _, name = frame.file.rpartition("/")
+    return folder.endswith("/bin") and "." not in name
 
 
 def is_standard(frame: Frame) -> bool:
@@ -46,6 +52,7 @@ class Thread:
         self.process = process
         self.pid = process.process.pid
         self.tasks = tasks
+        self.later: Task | None = None
         self.task = tasks[-1]
         self.tid = self.task.tid
         self.stacks = stacks
@@ -113,10 +120,12 @@ class Thread:
 
     @cached_property
     def is_still(self) -> bool:
-        """Whether each look saw it in the same system call with the same arguments."""
+        """Whether each look saw it in the same system call with the same arguments, the one after py-spy, too."""
         calls = [task.system_call for task in self.tasks]
         seen = {(call.name, call.arguments, call.is_running) if call else None for call in calls}
-        return len(seen) == 1 and (calls[0] is None or not calls[0].is_running)
+        later = self.later.system_call if self.later else None
+        has_moved = later is not None and (later.name, later.arguments, later.is_running) not in seen
+        return len(seen) == 1 and not has_moved and (calls[0] is None or not calls[0].is_running)
 
     @property
     def since_seconds(self) -> float | None:
@@ -125,7 +134,12 @@ class Thread:
 
 
 class Scene:
-    """The snapshot, by thread, with indexes over sockets and pipes. `memory` and `sources` look into the targets."""
+    """The snapshot, by thread, with indexes over sockets and pipes. `memory` and `sources` look into the targets.
+
+    `is_search_cut` tells that memory was left unsearched, so that what was not found may be there.
+    `semaphore_addresses` are where objects of each shared semaphore, by device and inode, were found: forked processes
+    have it at the same address.
+    """
 
     def __init__(self, snapshot: HangSnapshot, memory: Memory, sources: Sources) -> None:
         self.snapshot = snapshot
@@ -133,6 +147,10 @@ class Scene:
         self._sources = sources
         self._objects: dict[int, Objects] = {}
         self._found: dict[tuple[int, bytes], tuple[int, ...]] = {}
+        self.is_search_cut = False
+        self.timeouts: dict[tuple[int, int], float | None] = {}
+        self.sleeps: dict[tuple[int, int], float | None] = {}
+        self.semaphore_addresses: dict[tuple[str, int], list[int]] = {}
         self._search_left_bytes = MOST_SEARCHED_IN_ALL_BYTES
         self._syntax: dict[tuple[str, str, str], Syntax] = {}
         self.looks = [look for look in snapshot.looks if not look.has_stacks_before] or list(snapshot.looks)
@@ -158,8 +176,16 @@ class Scene:
         for tid in sorted(present):
             stacks = [stack for dump in dumps if (stack := dump.thread(tid)) is not None]
             thread = Thread(process, tasks[tid], stacks, spans)
+            thread.later = self._later(pid, tid)
             self.threads[pid, tid] = thread
             self.by_process.setdefault(pid, []).append(thread)
+
+    def _later(self, pid: int, tid: int) -> Task | None:
+        """Return what the look after py-spy saw of a thread."""
+        for look in self.snapshot.looks:
+            if look.has_stacks_before and pid in look.processes:
+                return look.processes[pid].task(tid)
+        return None
 
     def python_threads(self, pid: int) -> list[Thread]:
         """Return the threads of a process that have Python frames."""
@@ -194,6 +220,7 @@ class Scene:
                 and (one.name in ("", "[heap]") or one.name.startswith("[anon"))
             ]
             limit = min(MOST_SEARCHED_BYTES, self._search_left_bytes)
+            self.is_search_cut |= sum(size for _, size in heap) > limit
             self._search_left_bytes -= min(limit, sum(size for _, size in heap))
             key = self.snapshot.processes[pid].process.key
             self._found[name] = self.memory.find(key, word, heap, limit) if limit > 0 else ()

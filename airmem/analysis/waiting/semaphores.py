@@ -13,7 +13,7 @@ from airmem.analysis.waiting.locks import held_identities, identity_of
 from airmem.analysis.waiting.places import find_place, is_in
 from airmem.analysis.waiting.scene import is_library
 from airmem.analysis.waiting.timeouts import FUTEX_PRIVATE
-from airmem.cpython.lock_objects import find_semaphore, read_semaphore
+from airmem.cpython.lock_objects import POINTER_OF_LOCK, find_semaphore, read_semaphore
 from airmem.model.verdict import Wait
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def judge_semaphore(scene: Scene, thread: Thread) -> Wait:
         return Wait(pid=thread.pid, tid=thread.tid, category=by_design, evidence=evidence, is_sure=False)
     mapping = mapping_of(thread, thread.arguments[0])
     sharers = _sharers(scene, mapping)
-    own = _object_of(scene, thread.pid, thread.arguments[0], None)
+    own = _object_of(scene, thread.pid, thread.arguments[0], mapping)
     holder = _holder(scene, thread, mapping, sharers, own=own, semlock=semlock)
     place = find_place(thread.frames)
     if holder is None:
@@ -120,7 +120,7 @@ def _holder(
     """Return the thread that holds the semaphore: by the counts in memory, else by the source of who shares it."""
     offset = thread.arguments[0] - mapping.start_address if mapping else 0
     for pid, start in sharers.items():
-        found = _object_of(scene, pid, start + offset, own)
+        found = _object_of(scene, pid, start + offset, mapping)
         waits_for_it = any(_waits_at(one, start + offset) for one in scene.by_process[pid])
         if found is not None and found.held_count > 0 and found.kind in (0, 1):
             owner = _thread_of(scene, pid, found)
@@ -157,14 +157,17 @@ def _thread_of(scene: Scene, pid: int, found: SemaphoreObject) -> Thread | None:
     return by_ident or next((one for one in threads if one.is_main), None)
 
 
-def _object_of(scene: Scene, pid: int, address: int, sibling: SemaphoreObject | None) -> SemaphoreObject | None:
-    """Return a process's object of a semaphore; forked processes have it where their sibling has it."""
+def _object_of(scene: Scene, pid: int, address: int, mapping: MappedFile | None) -> SemaphoreObject | None:
+    """Return a process's object of a semaphore: first where a relative has it, which a fork leaves in place."""
     objects = scene.objects(pid)
-    if sibling is not None:
-        found = read_semaphore(objects, sibling.address)
-        if found is not None and objects.word(sibling.address + 16) == address:
+    known = scene.semaphore_addresses.setdefault((mapping.device, mapping.inode) if mapping else ("", 0), [])
+    for one in known:
+        if objects.word(one + POINTER_OF_LOCK) == address and (found := read_semaphore(objects, one)) is not None:
             return found
-    return find_semaphore(objects, address)
+    found = find_semaphore(objects, address)
+    if found is not None:
+        known.append(found.address)
+    return found
 
 
 def _nobody(
@@ -177,7 +180,7 @@ def _nobody(
     """Return the verdict where nobody is found to hold it: its holder is dead, or it is no lock but a counter."""
     is_lock = own is None or own.most_count <= 1
     is_part = any(scene.snapshot.processes[root].process.is_forked for root in scene.snapshot.root_pids)
-    if not is_lock or is_part:  # the holder may be a relative of the root that nobody looked at
+    if not is_lock or is_part or scene.is_search_cut:  # the holder may be one that nobody looked at
         return Wait(pid=thread.pid, tid=thread.tid, category="mp_lock_wait", evidence=evidence, is_sure=False)
     evidence |= {"holder": "dead", "nobody_left": True}
     unseen = any(not (scene.snapshot.processes[pid].mappings) for pid in scene.by_process)

@@ -10,6 +10,8 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airmem.analysis.waiting.scene import Scene, Thread
 
 MINUTE_SECONDS = 60.0
@@ -41,8 +43,26 @@ MILLISECONDS = ("poll", "epoll_wait", "epoll_pwait")
 TIMEVAL = ("select",)
 
 
+def read_timeouts(scene: Scene, threads: Iterable[Thread]) -> None:
+    """Read the timeouts of all threads at once, and remember them.
+
+    They lie on the threads' own stacks: read later, after long searches, they would be those of other calls.
+    """
+    for thread in threads:
+        timeout_of(scene, thread)
+        if thread.call_name in ("nanosleep", "clock_nanosleep"):
+            sleep_left(scene, thread)
+
+
 def timeout_of(scene: Scene, thread: Thread) -> float | None:
     """Return with which timeout, in seconds, a thread began to wait; inf for none, None where it cannot be read."""
+    key = (thread.pid, thread.tid)
+    if key not in scene.timeouts:
+        scene.timeouts[key] = _timeout(scene, thread)
+    return scene.timeouts[key]
+
+
+def _timeout(scene: Scene, thread: Thread) -> float | None:
     name, words = thread.call_name, thread.arguments
     if name in ("futex", "futex_wait"):
         return _futex(scene, thread) if name == "futex" else None
@@ -59,6 +79,13 @@ def timeout_of(scene: Scene, thread: Thread) -> float | None:
 
 def sleep_left(scene: Scene, thread: Thread) -> float | None:
     """Return how many seconds a sleeping thread (nanosleep, clock_nanosleep, select of nothing) still sleeps."""
+    key = (thread.pid, thread.tid)
+    if key not in scene.sleeps:
+        scene.sleeps[key] = _sleep_left(scene, thread)
+    return scene.sleeps[key]
+
+
+def _sleep_left(scene: Scene, thread: Thread) -> float | None:
     words, passed = thread.arguments, thread.since_seconds or 0.0
     if thread.call_name == "clock_nanosleep":
         asked = _span(scene, thread.pid, words[2], 1e-9)
@@ -95,4 +122,6 @@ def _span(scene: Scene, pid: int, address: int, unit_seconds: float) -> float | 
     if raw is None:
         return None
     whole, part = (int(one) for one in struct.unpack("<qq", raw))
+    if whole < 0 or not 0 <= part * unit_seconds < 1:
+        return None  # the thread has gone on: something else lies there
     return whole + part * unit_seconds
