@@ -4,8 +4,6 @@ from __future__ import annotations
 
 SERVICE_PLACES: dict[tuple[str, str], str] = {
     ("executors/local_executor.py", "_run_worker"): "an idle LocalExecutor worker",
-    ("executors/local_executor.py", "do_work"): "an idle LocalExecutor worker",
-    ("executors/local_executor.py", "run"): "an idle LocalExecutor worker",
     ("utils/scheduler_health.py", "serve_health_check"): "the scheduler's health server",
     ("gunicorn/arbiter.py", "sleep"): "gunicorn's master between signals",
     ("gunicorn/workers/sync.py", "wait"): "a gunicorn worker between requests",
@@ -24,14 +22,11 @@ SERVICE_PLACES: dict[tuple[str, str], str] = {
     ("apscheduler/schedulers/blocking.py", "_main_loop"): "an APScheduler between jobs",
     ("watchdog/observers/api.py", "run"): "a file observer",
     ("watchdog/utils/delayed_queue.py", "get"): "a file observer",
-    ("prometheus_client/exposition.py", "serve_forever"): "a metrics server",
     ("sentry_sdk/worker.py", "_target"): "Sentry's background thread",
-    ("sentry_sdk/_worker.py", "_target"): "Sentry's background thread",
-    ("opentelemetry/sdk/trace/export/__init__.py", "worker"): "OpenTelemetry's exporter",
     ("opentelemetry/sdk/_shared_internal/__init__.py", "worker"): "OpenTelemetry's exporter",
     ("anyio/_backends/_asyncio.py", "run"): "a worker thread of anyio with nothing to do",
     ("zmq/utils/garbage.py", "run"): "ZeroMQ's collector thread",
     ("tqdm/_monitor.py", "run"): "tqdm's monitor",
 }
-"""(end of the file, function) -> what waits there. Read in the sources of Airflow 3.3.2, gunicorn 23, uvicorn 0.35,
-Celery 5.5, billiard 4.2 and the others' releases of 2025."""
+"""(end of the file, function) -> what waits there. Read in the sources of Airflow 3.3.2, gunicorn 23 and 27, uvicorn
+0.54, Celery 5.7, billiard 4.3, kombu 5.7, anyio 4.16, APScheduler 3.11 and the others' newest."""
