@@ -35,9 +35,8 @@ class Pressures:
 
     def _read(self, membership: bytes) -> CgroupPressure:
         paths = _paths(membership)
-        freezer_version, freezer = _hierarchy(paths, "freezer")
         memory_version, memory = _hierarchy(paths, "memory")
-        freezer_folder = self._folder(freezer_version, "freezer", freezer)
+        freezer, freezer_folder, is_frozen = self._freezer(paths)
         memory_folder = self._folder(memory_version, "memory", memory)
         control = self._flat(memory_folder, "memory.oom_control") if memory_version == 1 else {}
         events = self._flat(memory_folder, "memory.events") if memory_version == 2 else {}
@@ -48,7 +47,7 @@ class Pressures:
         return CgroupPressure(
             freezer_path=freezer,
             freezer_folder=freezer_folder,
-            is_frozen=False if freezer == "/" else self._is_frozen(freezer_version, freezer_folder),
+            is_frozen=is_frozen,
             memory_path=memory,
             memory_folder=memory_folder,
             memory_full_ratio=parse_full_ratio(pressure),
@@ -56,6 +55,21 @@ class Pressures:
             oom_kill_count=control.get(b"oom_kill", events.get(b"oom_kill")),
             is_oom_stalled=is_stalled,
         )
+
+    def _freezer(self, paths: dict[str, str]) -> tuple[str, str, bool | None]:
+        """Return (path, folder, frozen) of the group that freezes the process, in whichever hierarchy that is.
+
+        A host may have both: version 1's freezer controller, and version 2, whose groups can all be frozen.
+        """
+        found = []
+        for version, controller in ((1, "freezer"), (2, "")):
+            path = paths.get(controller, "")
+            folder = self._folder(version, controller, path)
+            if path:
+                found.append((path, folder, False if path == "/" else self._is_frozen(version, folder)))
+        frozen = [one for one in found if one[2]]
+        known = [one for one in found if one[2] is not None]
+        return (frozen or known or found or [("", "", None)])[0]
 
     def _is_frozen(self, version: int, folder: str) -> bool | None:
         """Whether this group or one above it is frozen: both files tell what is in force. The root group never is."""

@@ -123,6 +123,53 @@ def test_a_process_that_was_stopped_stays_so(start, plan):
     wait_until(lambda: read_stat(target.pid)[0] == "S", "it to go on")
 
 
+FREEZERS = {
+    "version 1": ("/sys/fs/cgroup/freezer", "freezer.state", "FROZEN", "THAWED"),
+    "version 2": ("/sys/fs/cgroup", "cgroup.freeze", "1", "0"),
+    "version 2 beside 1": ("/sys/fs/cgroup/unified", "cgroup.freeze", "1", "0"),
+}
+
+
+@pytest.fixture
+def freezer(request):
+    """A control group that can be frozen, and how."""
+    above, name, frozen, thawed = FREEZERS[request.param]
+    group = f"{above}/airmem-test-{os.getpid()}"
+    if os.geteuid() != 0 or not os.path.exists(f"{above}/cgroup.procs"):
+        pytest.skip(f"needs root and a hierarchy at {above}")
+    os.mkdir(group)
+    if not os.path.exists(f"{group}/{name}"):
+        os.rmdir(group)
+        pytest.skip(f"needs {name} in {above}")
+
+    def write(file, text):
+        with open(f"{group}/{file}", "w") as stream:
+            stream.write(text)
+
+    yield group, lambda pid: write("cgroup.procs", str(pid)), lambda: write(name, frozen), lambda: write(name, thawed)
+    write(name, thawed)
+    for pid in read_text(f"{group}/cgroup.procs").split():
+        with open(f"{above}/cgroup.procs", "w") as stream:
+            stream.write(pid)
+    os.rmdir(group)
+
+
+@pytest.mark.parametrize("freezer", FREEZERS, indirect=True)
+def test_a_frozen_process_is_read_and_stays_frozen(start, freezer):
+    group, move, freeze, thaw = freezer
+    target = start("resting")
+    move(target.pid)
+    freeze()
+    wait_until(lambda: collect_hang(LiveHang(None), (target.pid,), QUICK).processes[target.pid].cgroup.is_frozen, "ice")
+    snapshot = collect_hang(LiveHang(None), (target.pid,), QUICK)
+    found = snapshot.processes[target.pid].cgroup
+    assert (found.is_frozen, found.freezer_folder) == (True, group)
+    assert snapshot.stacks[target.pid][0].threads[0].frames
+    assert snapshot.processes[target.truth["child"]].cgroup.is_frozen is False
+    thaw()
+    wait_until(lambda: read_stat(target.pid)[0] == "S", "it to go on")
+
+
 def programs_of(pid):
     """Return the children of all threads of a process, none when it has gone."""
     found = set()
