@@ -59,3 +59,17 @@ def test_the_healthy_are_said_to_be_healthy(start, name):
     assert [one for one in told.threads if one["category"] not in CALM] == []
     assert told.process(told.truth["pid"])["state"] in ("idle", "busy")
     assert told.root_causes == []
+
+
+def test_a_profile_shows_where_the_time_goes(start):
+    told = look_at(start("hang_loops", "regular_expression"), "--profile", "1")
+    first = told.answer["profile"][0]
+    assert (first["function"], first["own_ratio"]) == ("match", 1.0)
+    assert {"regular_expression", "match"} <= {row["function"] for row in told.answer["profile"]}
+
+
+def test_nobody_is_sent_a_signal_who_is_not_known_to_survive_it(start):
+    target = start("hang_loops", "sleeping")
+    told = look_at(target, "--signal")
+    assert target.process.poll() is None
+    assert_thread(told.thread(), "sleep")

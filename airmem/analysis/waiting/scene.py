@@ -26,6 +26,10 @@ MOST_SEARCHED_IN_ALL_BYTES = 3 << 30
 """How much of one process, and of all, is searched for pointers: about a second for each GiB (measured)."""
 
 
+PTHREAD_RANGE = (640, 1024)
+"""Where in struct pthread the thread's id is looked for: at 720 on x86-64 in glibc 2.4 to 2.41."""
+
+
 def is_library(frame: Frame) -> bool:
     """Whether a frame is of the standard library or of an installed package."""
     return any(mark in frame.file for mark in LIBRARY_MARKS) or is_console_script(frame)
@@ -172,13 +176,35 @@ class Scene:
                 tasks.setdefault(task.tid, []).append(task)
         present = {task.tid for task in last.tasks}
         dumps = self.snapshot.stacks.get(pid, ())
+        idents = self._tids_of_idents(process, dumps, present)
         spans = (self.looks[-1].at_seconds - self.looks[0].at_seconds, float(self.snapshot.ticks_per_second_count))
         for tid in sorted(present):
-            stacks = [stack for dump in dumps if (stack := dump.thread(tid)) is not None]
+            stacks = [
+                each for dump in dumps for each in dump.threads if each.tid == tid or idents.get(each.ident) == tid
+            ]
             thread = Thread(process, tasks[tid], stacks, spans)
             thread.later = self._later(pid, tid)
             self.threads[pid, tid] = thread
             self.by_process.setdefault(pid, []).append(thread)
+
+    def _tids_of_idents(self, process: HangProcess, dumps: tuple[ProcessStacks, ...], tids: set[int]) -> dict[int, int]:
+        """Return the kernel's ids of threads that py-spy could only name by their ident: before Python 3.11.
+
+        The ident is the address of glibc's struct pthread, in which the kernel's id stands some 700 bytes on
+        (nptl/descr.h); it must be one of the process's threads.
+        """
+        pid = process.process.pid
+        nameless = {one.ident for dump in dumps for one in dump.threads if one.tid is None}
+        if len(tids) == 1 and len(nameless) == 1:
+            return dict.fromkeys(nameless, pid)
+        found = {}
+        for ident in nameless if process.namespace_pid == pid else ():
+            raw = self.read(pid, ident + PTHREAD_RANGE[0], PTHREAD_RANGE[1] - PTHREAD_RANGE[0])
+            words = [int.from_bytes(raw[at : at + 4], "little") for at in range(0, len(raw), 4)] if raw else []
+            named = [word for word in words if word in tids]
+            if named:
+                found[ident] = named[0]
+        return found
 
     def _later(self, pid: int, tid: int) -> Task | None:
         """Return what the look after py-spy saw of a thread."""
