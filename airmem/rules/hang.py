@@ -27,11 +27,11 @@ BY_TIME = frozenset(
 )  # fmt: skip
 """Waits that should have ended when they have lasted for long."""
 
+READS = frozenset({"socket_recv", "unix_recv", "pipe_read"})
+"""What programs that are not Python do all their life: nobody knows what they wait for."""
+
 DEPENDENT = frozenset({"child_wait", "join_wait", "shutdown_wait", "gil_wait"})
 """Waits that are as sick as what they wait for."""
-
-ANYBODY = frozenset({"event_wait", "queue_wait", "cond_wait", "future_wait", "sleep", "unknown"})
-"""Waits that may be somebody's plan, however long they last."""
 
 MOST_NAMED = 6
 
@@ -62,7 +62,8 @@ def _own_state(key: Waiter, wait: Wait, waits: Waits, stuck_after_seconds: float
     if key in waits.doomed:
         return "hung"
     is_long = wait.since_seconds is not None and wait.since_seconds > stuck_after_seconds
-    return "hung" if is_long and wait.category in BY_TIME else "waiting"
+    is_own_life = wait.category in READS and not waits.threads[key].frames
+    return "hung" if is_long and wait.category in BY_TIME and not is_own_life else "waiting"
 
 
 def _of_targets(wait: Wait, states: dict[Waiter, str]) -> str:

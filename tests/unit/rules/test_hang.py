@@ -31,6 +31,11 @@ def test_only_what_should_have_ended_is_hung_by_time(category, since_seconds, ex
     assert state_of(tree(wait(1, category, since_seconds=since_seconds))).state == expected
 
 
+def test_a_program_that_is_not_python_may_read_for_ever():
+    waits = tree(wait(1, "pipe_read", since_seconds=100.0), wait(2, "pipe_read", since_seconds=100.0), frames={1: ()})
+    assert (state_of(waits, 1).state, state_of(waits, 2).state) == ("waiting", "hung")
+
+
 def test_an_unknown_time_makes_nothing_hung():
     assert state_of(tree(wait(1, "socket_recv", since_seconds=None))).state == "waiting"
 
