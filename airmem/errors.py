@@ -42,5 +42,11 @@ class NotMeasurable(AirmemError):
     exit_status = 5
 
 
+class Interrupted(AirmemError):
+    """Somebody ended what was begun, before it gave an answer (exit status 130)."""
+
+    exit_status = 130
+
+
 class Malformed(NotMeasurable):
     """A file does not have the form that its name promises; the cause names the file and the line."""

@@ -48,6 +48,16 @@ ENVIRONMENT = {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
 }
 
+SERVICE = """
+import multiprocessing
+def work():
+    kept = [bytearray(1000) for _ in range(20000)]
+if __name__ == "__main__":
+    workers = [multiprocessing.get_context("fork").Process(target=work) for _ in range(2)]
+    [worker.start() for worker in workers]
+    [worker.join() for worker in workers]
+"""
+
 Prefix = tuple[str, ...]
 Example = tuple[str, str]
 """File and text."""
@@ -299,6 +309,17 @@ def make_imports(folder: str) -> Iterator[Example]:
         yield name, console((" ".join(("airmem", *arguments)), printed))
 
 
+def make_trace(folder: str) -> Iterator[Example]:
+    """Show what a recording leaves."""
+    source = Path(folder) / "service.py"
+    source.write_text(SERVICE)
+    line = ("trace", "--yes", "--no-analyze", "-o", f"{folder}/traces", "--", sys.executable, str(source))
+    shown = run(*line).replace(f"{folder}/", "")
+    listed = run("trace", "--list", "-o", f"{folder}/traces").replace(f"{folder}/", "")
+    began = ("airmem trace --yes --no-analyze -o traces -- python service.py", shown.replace(sys.executable, "python"))
+    yield "trace.txt", console(began, ("airmem trace --list -o traces", listed))
+
+
 def make_keys() -> Iterator[Example]:
     """Make a table of the keys of each schema."""
     for path in sorted(SCHEMAS.glob("*.json")):
@@ -359,6 +380,7 @@ def make_all() -> Iterator[Example]:
     with tempfile.TemporaryDirectory() as folder:
         yield from make_tutorial(folder)
         yield from make_analyze(folder)
+        yield from make_trace(folder)
 
     with tempfile.TemporaryDirectory() as folder:
         yield from make_imports(folder)

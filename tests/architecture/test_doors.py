@@ -23,13 +23,24 @@ DOORS = (
     "airmem.probes.memray_reader",
     "airmem.probes.flamegraph",
     "airmem.probes.payloads",
+    "airmem.probes.traces",
+    "airmem.probes.programs",
     "airmem.kernel.root_files",
 )
 """Only these open files or list folders: commands those that their options name, probes captures and what is installed,
-root_files the sources that a process sees, payloads those of the Python they run in. Of them, only the READERS open kernel files."""
+root_files the sources that a process sees, payloads those of the Python they run
+in. Of them, only the READERS open kernel files."""
 
-READERS = (READER, "airmem.capture.collector", "airmem.capture.frames", RECORDER, "airmem.probes.payloads.freeze_trial")
-"""The collector, its page tables and two payloads read by themselves, because they run alone where airmem is not installed."""
+READERS = (
+    READER,
+    "airmem.capture.collector",
+    "airmem.capture.frames",
+    RECORDER,
+    "airmem.probes.payloads.freeze_trial",
+    "airmem.probes.payloads.attach_supervisor",
+)
+"""The collector, its page tables and payloads read by themselves, because they run alone where airmem is not installed; the
+supervisor, because it must go on when airmem is killed."""
 
 OPENERS = words("open listdir scandir walk readlink fdopen read_text read_bytes write_text write_bytes")
 TOUCHING = OPENERS | words("stat lstat exists isfile isdir islink lexists access Path statvfs glob")

@@ -30,7 +30,7 @@ NOT_FOR_THINKING = words(
 ONLY_IN = {
     "rich": ("airmem.render.as_text", "airmem.tui"),
     "textual": ("airmem.tui",),
-    "subprocess": ("airmem.probes.runner", "airmem.demo"),
+    "subprocess": ("airmem.probes.runner", "airmem.probes.payloads", "airmem.demo"),
     "psutil": ("airmem.collect",),
     "time": ("airmem.collect", "airmem.probes", "airmem.demo", "airmem.capture.collector"),
     "jinja2": ("airmem.render.as_html",),

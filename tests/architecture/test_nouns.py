@@ -18,6 +18,7 @@ UNITLESS = {
     "count": "objects of a type; the word of airmem heap's JSON",
     "depth": "steps below the root of a tree of processes",
     "version": "of a control group's hierarchy: 1 or 2",
+    "status": "the exit status of a program, negative for a signal, as subprocess has it",
     "line": "of a source file, counted from 1, as tracebacks name it",
     "seconds": "the unit itself: how long something took",
     "cgroup_version": "the same",

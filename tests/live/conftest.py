@@ -169,3 +169,16 @@ def hugepages() -> Iterator[None]:
         pytest.skip("needs 8 MiB of unfragmented memory for huge pages")
     yield
     Path(path).write_text(str(before))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, superuser: None) -> Iterator[Path]:
+    """A file system of 8 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(folder)], check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

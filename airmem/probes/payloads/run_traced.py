@@ -1,0 +1,130 @@
+"""Runs a Python program with memray recording it, in the program's own Python (3.8 or later).
+
+    PYTHON run_traced.py '{"folder": ..., "label": ...}' SCRIPT ARGUMENTS...
+    PYTHON run_traced.py '{...}' -m MODULE ARGUMENTS...
+    PYTHON run_traced.py '{...}' -c CODE ARGUMENTS...
+
+On the signal that the options name a process ends its recording and goes on: `memray detach` knows only what `memray
+attach` began. A name is never used twice, and no file is ever replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from memray import Tracker
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Record what the rest of the command line runs."""
+    if may_change_path():
+        sys.path.pop(0)  # this folder: what is in it must not hide what the program imports
+    options, words = json.loads(sys.argv[1]), sys.argv[2:]
+    sys.argv = words  # what memray writes down as the command line
+    recording = Recording(make_tracker(options), options["stop_signal"])
+    die_with(options["airmem_pid"])
+    if options["owns_group"]:  # what is sent to airmem's group comes through airmem, once
+        os.setpgid(0, 0)
+    recording.begin()
+    try:
+        run(words)
+    finally:
+        recording.end()
+
+
+def may_change_path() -> bool:
+    """Whether the interpreter puts the program's folder first in the search path."""
+    return not getattr(sys.flags, "safe_path", False) and not sys.flags.isolated
+
+
+def make_tracker(options: dict[str, Any]) -> Tracker:
+    """Return memray's tracker, which does not record yet."""
+    import memray  # noqa: PLC0415  # only when the search path is the program's
+
+    file_format = memray.FileFormat.ALL_ALLOCATIONS
+    if options["is_aggregated"]:
+        file_format = memray.FileFormat.AGGREGATED_ALLOCATIONS
+    return memray.Tracker(
+        destination=memray.FileDestination(path=name_file(options)),
+        native_traces=options["with_native"],
+        trace_python_allocators=options["with_python_allocators"],
+        follow_fork=options["follows_forks"],
+        file_format=file_format,
+    )
+
+
+class Recording:
+    """A tracker that ends once: at the program's end or on a signal, in each process by itself."""
+
+    def __init__(self, tracker: Tracker, stop_signal: int) -> None:
+        self._tracker = tracker
+        self._is_active = False
+        signal.signal(stop_signal, self._on_signal)  # forked children keep the handler, programs that they run do not
+
+    def begin(self) -> None:
+        """Begin to record."""
+        self._tracker.__enter__()
+        self._is_active = True
+
+    def end(self) -> None:
+        """End it, if that has not been done."""
+        if self._is_active:
+            self._is_active = False
+            self._tracker.__exit__(None, None, None)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.end()
+
+
+def name_file(options: dict[str, Any]) -> str:
+    """Return a path that says what, where, who and when; its folder is this trace's alone."""
+    when = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    return os.path.join(options["folder"], f"{options['label']}-{options['host']}-{os.getpid()}-{when}.bin")
+
+
+def die_with(airmem_pid: int) -> None:
+    """Ask for SIGTERM when airmem ends without having ended this: nobody would watch the disk any more."""
+    try:
+        import ctypes  # noqa: PLC0415  # some Pythons have none
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    except (ImportError, OSError, AttributeError):
+        return
+    if os.getppid() != airmem_pid:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def run(words: list[str]) -> None:
+    """Run a script, a module or code as __main__, as the interpreter would."""
+    import runpy  # noqa: PLC0415  # recorded, as it is when the interpreter runs a module
+
+    if words[0] == "-m":
+        _begin(words[1:], os.getcwd())
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    elif words[0] == "-c":
+        _begin(["-c", *words[2:]], "")
+        exec(compile(words[1], "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102  # what -c is for
+    else:
+        _begin(words, os.path.dirname(os.path.realpath(words[0])))
+        runpy.run_path(words[0], run_name="__main__")
+
+
+def _begin(arguments: list[str], first_folder: str) -> None:
+    sys.argv = arguments
+    if may_change_path():
+        sys.path.insert(0, first_folder)
+
+
+if __name__ == "__main__":
+    main()
