@@ -28,7 +28,7 @@ AIRFLOW_UID, AIRFLOW_GID = 50000, 0
 """Those of Airflow's official image."""
 
 CONSTRAINTS = HERE / "constraints.txt"
-INSTALLED = ("apache-airflow", "asyncpg", "celery", "gunicorn", "psycopg2-binary", "setproctitle")
+INSTALLED = ("apache-airflow", "asyncpg", "celery", "gunicorn", "memray", "psycopg2-binary", "setproctitle")
 """What goes into the services' environment, at the versions of constraints.txt."""
 
 Say = Callable[[str], None]
