@@ -140,8 +140,10 @@ def test_an_idle_worker_is_refused(airflow: Airflow, ask: Ask, machine: Machine,
 
     worker = wait_for("an idle worker", idle, SECONDS_TO_RECORD, [airflow.components["scheduler"]])[0]
     done = machine.run_airmem("trace", "--attach", worker, "--yes", "-o", place / "idle")
-    assert done.returncode == 5
-    assert f"no thread of process {worker} has run for 3" in done.stderr
+    stands_still = f"no thread of process {worker} has run for 3" in done.stderr
+    not_dumpable = f"process {worker} is not dumpable" in done.stderr  # it has run a task, and got another just now
+    assert done.returncode == (5 if stands_still else 4), done.stderr
+    assert stands_still or not_dumpable
     assert tracer_of(worker) == 0
 
 
