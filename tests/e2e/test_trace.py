@@ -219,7 +219,8 @@ def test_a_full_disk_is_told_and_the_scheduler_works_on(trace, second, small_dis
     (small_disk / "filler").unlink()
     (one,) = traces_in(trace, small_disk / "traces")
     (parent,) = [file for file in one["files"] if file["role"] == "parent"]
-    memray_gave_up = "deactivating tracking" in started.log.read_text()
+    # a child may meet the full disk first, while airmem ends the parent's recording in time
+    memray_gave_up = f"Failed to grow output file {parent['path']} " in started.log.read_text()
     machine.say(f"full disk: memray gave up: {memray_gave_up}; ended by {one['outcome']}, {parent['verdict']}")
     assert parent["verdict"] == ("disk_full" if memray_gave_up else "complete")
     assert memray_gave_up or one["outcome"] == "disk"
