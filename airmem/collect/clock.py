@@ -37,3 +37,8 @@ def pause_seconds(duration_seconds: float) -> None:
 def stamp() -> str:
     """Return the time in a form for the names of files: 20260131T235959Z."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time that this thread has used."""
+    return time.thread_time()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from airmem.collect import clock
 from airmem.collect.processes import read_process
 from airmem.errors import Malformed, NotPermitted, ProcessGone
+from airmem.kernel.stat import parse_fault_count
 from airmem.model.contents import PageBlock, ProcessKey
 from airmem.units import MIB, PAGE_BYTES
 
@@ -24,8 +26,16 @@ BLOCK_PAGES = MIB // PAGE_BYTES
 
 WORDS_PER_PAGE = PAGE_BYTES // 8
 
-DUTY_RATIO = 0.1
-"""At most this share of the time is spent reading the target's memory: each read takes its mmap lock for an instant."""
+DUTY_RATIO = 0.05
+"""At most this share of the time is spent reading memory of a target at work. Each page takes its mmap lock for an
+instant: one that maps and unmaps all the time stands nearly still meanwhile, so it loses about this share of its
+throughput."""
+
+RESTING_DUTY_RATIO = 0.5
+"""The same while the processes that are read have no page faults: they map nothing that the lock would hold up."""
+
+LOOK_SECONDS = 0.01
+"""After so much time spent reading the page faults are looked at again."""
 
 LEAST_PAUSE_SECONDS = 0.001
 
@@ -38,6 +48,13 @@ class LiveContents:
         self._open: dict[ProcessKey, OpenMemory] = {}
         self._began_seconds = clock.monotonic_seconds()
         self._busy_seconds = 0.0
+        self._owed_seconds = 0.0
+        self._looked_seconds = -LOOK_SECONDS
+        self._fault_counts: dict[ProcessKey, int] = {}
+        self._is_at_work = True
+        self.duty_ratio = DUTY_RATIO
+        """The largest share of the time that was allowed for reading so far."""
+
         self.read_bytes = 0
         """How much of pages was read so far, bytes."""
 
@@ -80,10 +97,14 @@ class LiveContents:
         """Read these pages, ascending, into the first words of a buffer; return which could be read."""
         memory = self._memory(key)
         self._rest()
-        began_seconds = clock.monotonic_seconds()
+        began_seconds = clock.cpu_seconds()  # not of the wall: waiting for a core disturbs nobody
         target = memoryview(words.view(np.uint8))[: len(pages) * PAGE_BYTES]  # type: ignore[arg-type]
         unread = memory.fill(_runs(pages), target)
-        self._busy_seconds += clock.monotonic_seconds() - began_seconds
+        spent_seconds = clock.cpu_seconds() - began_seconds
+        self._busy_seconds += spent_seconds
+        ratio = DUTY_RATIO if self._is_at_work else RESTING_DUTY_RATIO
+        self.duty_ratio = max(self.duty_ratio, ratio)
+        self._owed_seconds += spent_seconds / ratio
         if unread is None:
             raise _gone(key)
         self.read_bytes += len(target)
@@ -98,12 +119,24 @@ class LiveContents:
             memory = self._open[key] = _open_memory(self._source, key)
         return memory
 
+    def _look_at_faults(self) -> None:
+        """See whether one of the processes whose memory is open has had page faults since the last look."""
+        self._looked_seconds = self._busy_seconds
+        counts = {}
+        for key in self._open:
+            with suppress(OSError, Malformed), self._source.process(key[0]) as files:
+                counts[key] = parse_fault_count(files.read("stat"))
+        self._is_at_work = counts != self._fault_counts
+        self._fault_counts = counts
+
     def _rest(self) -> None:
         """Wait until reading has taken no more than its share of the time."""
         if not self._source.is_live:
             return
         elapsed_seconds = clock.monotonic_seconds() - self._began_seconds
-        pause_seconds = self._busy_seconds / DUTY_RATIO - elapsed_seconds
+        if self._busy_seconds - self._looked_seconds >= LOOK_SECONDS:
+            self._look_at_faults()
+        pause_seconds = self._owed_seconds - elapsed_seconds
         if pause_seconds > LEAST_PAUSE_SECONDS:
             clock.pause_seconds(pause_seconds)
 

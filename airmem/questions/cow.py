@@ -224,7 +224,6 @@ class _Question:
         """Return what contents tell, and how much was read; None where nothing is inherited."""
         from airmem.analysis.explain import explain_family, leave_out_unstable  # noqa: PLC0415  # imports numpy
         from airmem.analysis.fraction import choose_fraction, describe_coverage  # noqa: PLC0415
-        from airmem.collect.contents import DUTY_RATIO  # noqa: PLC0415
 
         if not any(one is not None and one.children for one in members):
             return None, None
@@ -239,7 +238,7 @@ class _Question:
             self._gaps.append(gap(None, "at_risk_bytes", "max_bytes", detail))
         self._gaps += [gap(keys[at][0], "causes", "not_cpython", cause) for at, cause in told.obstacles.items()]
         self._gaps += [gap(keys[at][0], "causes", "gone", "it ended while it was read") for at in sorted(told.gone)]
-        return told, describe_coverage(contents.read_bytes, members, fraction, DUTY_RATIO)
+        return told, describe_coverage(contents.read_bytes, members, fraction, contents.duty_ratio)
 
     def _describe(
         self,
