@@ -175,6 +175,9 @@ def _root_cause(chain: Chain, waits: Waits, roles: dict[int, ServiceRole]) -> Ro
         what = f"{len(chain.knot)} threads of {where} wait for each other and nothing can end it"
         summary = f"{what}: {who} {phrase}"
         summary += f"; {count} processes wait for it in all" if count > len(pids) else ""
+    elif wait.category == "mp_lock_orphaned" and _alike_count(chain, waits) > 1:
+        alike = _alike_count(chain, waits)
+        summary = f"{alike} processes wait for one lock, and {others + 1} in all: {who} {phrase}"
     elif others:
         waiting = f"{others} process{'es' if others > 1 else ''} wait{'' if others > 1 else 's'}"
         summary = f"{waiting}; {'all ' if others > 1 else ''}because {who} {phrase}"
@@ -190,6 +193,14 @@ def _root_cause(chain: Chain, waits: Waits, roles: dict[int, ServiceRole]) -> Ro
         blocked=chain.blocked,
         chain=tuple(_link(key, waits) for key in chain.links),
     )
+
+
+def _alike_count(chain: Chain, waits: Waits) -> int:
+    """Return how many of the blocked processes wait for the same dead holder as the end itself."""
+    semlock = waits.waits[chain.end].evidence.get("semlock")
+    orphans = [one for one in waits.waits.values() if one.category == "mp_lock_orphaned"]
+    same = {one.pid for one in orphans if one.evidence.get("semlock") == semlock}
+    return len(same & {chain.end[0], *chain.blocked})
 
 
 def _name_pids(pids: list[int]) -> str:

@@ -22,8 +22,8 @@ SQL_CALLS = frozenset(
 
 CARRIERS = (
     "/urllib3/", "/requests/", "/httpx/", "/httpcore/", "/aiohttp/", "/anyio/", "/kubernetes/client/rest.py",
-    "/kubernetes/client/api_client.py", "/botocore/httpsession.py", "/botocore/awsrequest.py", "/sqlalchemy/engine/",
-    "/sqlalchemy/pool/", "/psycopg2/", "/psycopg/", "/pymysql/", "/redis/connection.py", "/amqp/", "/billiard/",
+    "/kubernetes/client/api_client.py", "/botocore/httpsession.py", "/botocore/awsrequest.py", "/sqlalchemy/",
+    "/psycopg2/", "/psycopg/", "/pymysql/", "/redis/connection.py", "/amqp/", "/billiard/",
     "/kombu/",
 )  # fmt: skip
 """Packages that carry other packages' requests."""

@@ -83,6 +83,15 @@ def test_the_root_cause_is_a_sentence():
     assert cause.blocked == (1, 2, 3)
 
 
+def test_workers_that_wait_for_one_dead_holder_are_told_of_together():
+    orphans = [
+        wait(pid, "mp_lock_orphaned", nobody=True, evidence={"semlock": "_rlock", "holder": "dead"}) for pid in (2, 3)
+    ]
+    (cause,) = find_root_causes(tree(wait(1, "idle"), *orphans), {})
+    assert cause.summary.startswith("2 processes wait for one lock, and 2 in all: process ")
+    assert "whose holder is dead" in cause.summary
+
+
 def test_findings_tell_of_the_hung_the_stopped_and_the_unreaped():
     waits = tree(
         wait(1, "self_deadlock", nobody=True),
