@@ -28,13 +28,14 @@ def read_member(
         contents.hold(process.key)
         with reader.process(process.pid) as files:
             files.read("maps")
+        found = tables.read(position)
+        contents.read(process.key, 0, 1)  # raises where it ended meanwhile: then its pages are not unreadable but gone
     except (NotPermitted, PermissionError):
         return gap(process.pid, "objects", *explain_memory_denial(reader, process.pid))
     except (ProcessGone, FileNotFoundError, ProcessLookupError):
         return gap(process.pid, "objects", "gone", f"process {process.pid} ended while the tree was read")
     except OSError as problem:
         return gap(process.pid, "objects", "not_captured", f"contents of memory: {problem.strerror}")
-    found = tables.read(position)
     if found is None:
         detail = f"the page table of process {process.pid} was refused, or is too large"
         return gap(process.pid, "objects", "page_table_unreadable", detail)

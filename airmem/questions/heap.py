@@ -191,6 +191,7 @@ class _Look:
         try:
             counts = count_objects(contents, members, shows_frames, choose)
         except NotMeasurable as problem:
+            contents.read(key, 0, 1)  # raises where the process ended, or called exec before its pages were listed
             build = explain_unknown(contents, key, pages[0])
             if build:
                 cause = f"process {key[0]} runs {build}, whose objects airmem cannot tell"
