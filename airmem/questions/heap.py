@@ -105,7 +105,7 @@ class _Look:
             rank,
         )
         from airmem.collect.anonymous import LiveAnonymousTables  # noqa: PLC0415
-        from airmem.collect.contents import DUTY_RATIO, LiveContents  # noqa: PLC0415
+        from airmem.collect.contents import LiveContents  # noqa: PLC0415
 
         snapshot = self._snapshot
         tables = LiveAnonymousTables(self._reader, snapshot.processes)
@@ -136,7 +136,7 @@ class _Look:
             types=types,
             processes=processes,
             accuracy=judge_accuracy(counts),
-            duty_ratio=DUTY_RATIO,
+            duty_ratio=contents.duty_ratio,
             gaps=self._advise(),
             findings=(),
             places=None if wanted_type is None else find_places(held, pages[0].ranges),
