@@ -83,7 +83,7 @@ def _check_contents(options: dict[str, Any]) -> None:
         raise UsageProblem("--contents writes to a file of mode 0600 only", "Give one with -o FILE")
     click.echo(
         "Warning: the file will hold the memory of these processes, passwords, keys and data included. Who can read "
-        "it can read them. Nothing is paused; memory is being read during at most half of the time.",
+        "it can read them. Nothing is paused; of a process that works memory is read a twentieth of the time.",
         err=True,
     )
 

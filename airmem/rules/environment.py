@@ -21,12 +21,21 @@ Judgement: TypeAlias = "tuple[str, str, str, Remedy]"
 
 NONE = Remedy(advice="")
 YES: Judgement = ("yes", "", "", NONE)
+NO_NUMPY: Judgement = (
+    "no",
+    "no_numpy",
+    "numpy, which compares page tables, is not installed",
+    Remedy(advice="Install it", line="pip install numpy"),
+)
 
 
 def check_abilities(environment: Environment, target: TargetFacts | None) -> tuple[Ability, ...]:
     """Return what works here, for one process or, without a target, for processes in general."""
     judge = _Judge(environment, target)
     rollup, mappings, pages = judge.rollup(), judge.mappings(), judge.pages()
+    contents = judge.contents()
+    stacks = judge_stacks(environment, target, contents)
+    allocations = judge_allocations(environment, target, contents)
     commands = (
         ("ps", None, judge.listing()),
         ("pss", "status", judge.status()),
@@ -34,10 +43,13 @@ def check_abilities(environment: Environment, target: TargetFacts | None) -> tup
         ("pss", "mappings", mappings),
         ("pss", "pages", pages),
         ("pss", "exclusive", judge.exclusive(pages)),
+        ("cow", None, judge.copies(contents)),
+        ("heap", None, judge.objects(contents)),
+        ("hang-dump", None, judge.waits(stacks)),
+        ("trace", "attach", allocations),
         ("capture", None, judge.capture(rollup)),
         ("demo", None, YES),
     )
-    contents = judge.contents()
     capabilities = (
         ("control_group", judge.control_group()),
         ("exact_page_counts", judge.exact_page_counts()),
@@ -45,8 +57,8 @@ def check_abilities(environment: Environment, target: TargetFacts | None) -> tup
         ("page_scan", judge.page_scan()),
         ("memory_contents", contents),
         ("system_calls", judge.system_calls()),
-        ("stacks", judge_stacks(environment, target, contents)),
-        ("allocations", judge_allocations(environment, target, contents)),
+        ("stacks", stacks),
+        ("allocations", allocations),
     )
     return (
         *(_ability(command, depth, None, judgement) for command, depth, judgement in commands),
@@ -143,12 +155,7 @@ class _Judge:
             cause = "page frame numbers are hidden: they need CAP_SYS_ADMIN in the first user namespace"
             return "no", "no_page_frames", cause, self._remedy("no_page_frames", self._again(" --depth pages"))
         if not self._environment.program("numpy").is_found:
-            return (
-                "no",
-                "no_numpy",
-                "numpy, which compares page tables, is not installed",
-                Remedy(advice="Install it", line="pip install numpy"),
-            )
+            return NO_NUMPY
         accounts = self._opened("smaps_rollup", " --depth pages")
         if accounts[0] == "no" or self._target is None or self._target.may_read("pagemap"):
             return accounts
@@ -160,6 +167,22 @@ class _Judge:
             return pages
         again = self._again(" --exclusive")
         return "no", "no_kpagecount", "/proc/kpagecount cannot be read", self._remedy("no_kpagecount", again)
+
+    def copies(self, contents: Judgement) -> Judgement:
+        """Whether it can be told who copied which pages, and why."""
+        objects = self.objects(contents)
+        if objects[0] != "yes" or self._kernel.has_page_frames:
+            return objects
+        cause = "page frame numbers are hidden: what was copied and why is told, who wrote is inferred"
+        return "partly", "no_page_frames", cause, self._remedy("no_page_frames", self._again(None))
+
+    def objects(self, contents: Judgement) -> Judgement:
+        """Whether the objects in memory can be told."""
+        return contents if self._environment.program("numpy").is_found else NO_NUMPY
+
+    def waits(self, stacks: Judgement) -> Judgement:
+        """Whether it can be told what threads wait for: without stacks only what /proc tells."""
+        return stacks if stacks[0] != "no" or self._is_hidden() else ("partly", *stacks[1:])
 
     def capture(self, rollup: Judgement) -> Judgement:
         """Whether a capture holds all that pss can make use of."""

@@ -30,7 +30,7 @@ def works(where, facts=None):
 
 def test_everything_works_for_root():
     found = works(environment(ROOT), target())
-    assert {name for name, (possible, _) in found.items() if possible != "yes"} == {"allocations"}
+    assert {name for name, (possible, _) in found.items() if possible != "yes"} == {"allocations", "trace attach"}
 
 
 def test_without_a_target_a_user_reads_his_own():
@@ -38,6 +38,7 @@ def test_without_a_target_a_user_reads_his_own():
     assert found["pss status"] == ("yes", "")
     assert found["pss rollup"] == found["stacks"] == ("partly", "own_processes")
     assert found["pss pages"] == ("no", "no_page_frames")
+    assert works(environment(ROOT, has_page_frames=False), target())["cow"] == ("partly", "no_page_frames")
 
 
 def test_a_refusal_is_the_same_for_all_that_need_the_file():
@@ -45,7 +46,8 @@ def test_a_refusal_is_the_same_for_all_that_need_the_file():
     found = works(environment(), facts)
     refused = ("pss rollup", "pss mappings", "pss pages", "pss exclusive", "memory_contents", "stacks", "allocations")
     assert {found[name] for name in refused} == {("no", "not_dumpable")}
-    assert found["capture"] == ("partly", "not_dumpable")
+    assert {found[name] for name in ("cow", "heap", "trace attach")} == {("no", "not_dumpable")}
+    assert found["capture"] == found["hang-dump"] == ("partly", "not_dumpable")
     assert found["pss status"] == ("yes", "")
 
 
@@ -71,6 +73,8 @@ def test_tracing_does_not_open_a_file_of_mode_0400():
         ({"page_mapcount": "averaged"}, "exact_page_counts", ("no", "averaged")),
         ({"page_mapcount": "unknown"}, "exact_page_counts", ("partly", "unknown_configuration")),
         ({"missing": ("numpy",)}, "pss pages", ("no", "no_numpy")),
+        ({"missing": ("numpy",)}, "cow", ("no", "no_numpy")),
+        ({"missing": ("py-spy",)}, "hang-dump", ("partly", "no_py_spy")),
         ({"missing": ("py-spy",)}, "stacks", ("no", "no_py_spy")),
         ({"missing": ("memray",)}, "allocations", ("no", "no_memray")),
         ({"missing": ("gdb", "lldb")}, "allocations", ("no", "no_debugger")),
