@@ -40,6 +40,7 @@ def describe_worker(
     counts = np.bincount(member.states, minlength=SWAPPED + 1) * PAGE_BYTES
     shared, copied, by_parent = (int(counts[state]) for state in (SHARED, COPIED, COPIED_BY_PARENT))
     causes = np.full(len(member.pages), UNKNOWN, np.uint8) if told is None else told.causes
+    totals = _sum_causes(member, causes, told)
     return CowWorker(
         process=process,
         role=role,
@@ -52,8 +53,8 @@ def describe_worker(
         freed_by_parent_bytes=int(counts[FREED_BY_PARENT]),
         new_bytes=int(counts[NEW]),
         swapped_bytes=int(counts[SWAPPED]),
-        causes=_sum_causes(member, causes, told),
-        writes=None if told is None else _sum_writes(member, told),
+        causes=totals,
+        writes=None if told is None else _sum_writes(told, totals.data_bytes),
         types=() if told is None else told.types,
         collector=None if told is None else told.collector,
         at_risk_bytes=None if told is None or told.live is None else _size(told.live & member.is_shared),
@@ -151,13 +152,10 @@ def _sum_causes(member: Member, causes: np.typing.NDArray[np.uint8], told: Expla
     return CauseBytes(gc_bytes=gc, refcount_bytes=refcount, data_bytes=other, unknown_bytes=unknown)
 
 
-def _sum_writes(member: Member, told: Explanation) -> WriteBytes:
-    codes = told.comparison.codes
-    looked = np.count_nonzero(was_compared(told.comparison))
-    counts = np.bincount(told.comparison.kinds[codes == OTHER], minlength=CHANGED + 1)
-    rest = looked - int(counts.sum())
-    extended = _extend(np.append(counts, rest), int(np.count_nonzero(member.states == COPIED)))
-    sums = [one * PAGE_BYTES for one in extended]
+def _sum_writes(told: Explanation, data_bytes: int) -> WriteBytes:
+    """Return the data by kind, in the proportions of the pages that were read."""
+    counts = np.bincount(told.comparison.kinds[told.comparison.codes == OTHER], minlength=CHANGED + 1)
+    sums = [one * PAGE_BYTES for one in _extend(counts, data_bytes // PAGE_BYTES)]
     return WriteBytes(allocated_bytes=sums[ALLOCATED], freed_bytes=sums[FREED], changed_bytes=sums[CHANGED])
 
 
