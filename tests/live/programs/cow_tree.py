@@ -1,6 +1,6 @@
 """A parent with objects and data, and workers that write to what they inherited, each in one known way.
 
-Arguments: how many MB, then `freeze` (gc.freeze before the fork) and `numpy` in any order. It is ready first before it
+Arguments: how many MB, then `freeze` (gc.freeze before the fork), `numpy` and `sentinel` in any order. It is ready first before it
 forks. Orders on standard input:
 
   warm                 write all that a fork writes: what is written now, the fork that follows leaves where it is
@@ -27,7 +27,7 @@ import sys
 from tree import LIBC, PR_SET_PDEATHSIG, ready
 
 MIB = 1 << 20
-NODE_BYTES = 590
+NODE_BYTES = 690
 """About what a node and its row take."""
 
 MADV_COLLAPSE = 25
@@ -42,12 +42,20 @@ STEPS = ("collect", "refer", "mutate", "allocate", "free", "drop", "rewrite", "a
 class Node:
     """An object of a service. Its attributes lie in itself, so that who changes one changes its page."""
 
-    __slots__ = ("a", "b", "c", "d", "number", "options")
+    __slots__ = (*(f"empty{place}" for place in range(16)), "number", "options")
 
     def __init__(self, number: int) -> None:
-        self.a = self.b = self.c = self.d = None
         self.number = number + 1000
         self.options = {"number": number + 2000, "text": str(number) * 8}
+
+
+class Sentinel(type):
+    """Makes classes that are their own type, as the package h11 does."""
+
+    def __new__(cls, name: str, bases: tuple, namespace: dict) -> Sentinel:
+        made = super().__new__(cls, name, bases, namespace)
+        made.__class__ = made
+        return made
 
 
 class Heap:
@@ -212,7 +220,9 @@ class Staff:
 def main() -> None:
     """Build, then obey."""
     gc.disable()
+    sentinels = [Sentinel(name, (Sentinel,), {}) for name in ("FIRST", "SECOND") if "sentinel" in OPTIONS]
     heap = Heap(HEAP_MB * MIB)
+    heap.kept = [sentinels]
     staff = Staff(heap)
     gc.collect()
     if "freeze" in OPTIONS:
