@@ -1,7 +1,8 @@
 """Finds all type objects of a process from the contents of its pages.
 
 A type is what its own type calls a type: the chain of types ends in the one that is its own type, `type`, and each
-type on the way has Py_TPFLAGS_TYPE_SUBCLASS. Without that flag every instance of any class would pass.
+type on the way has Py_TPFLAGS_TYPE_SUBCLASS. Without that flag every instance of any class would pass. A class may be
+made its own type, too (`cls.__class__ = cls`, as h11 does): it is one if it inherits from a metatype.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from airmem.cpython.layout import (
     COUNT_LIMIT,
     HAVE_GC,
+    HEAP_TYPE,
     HIGHEST_ADDRESS,
     LEAST_IMMORTAL,
     LOWEST_ADDRESS,
@@ -36,7 +38,7 @@ from airmem.cpython.objects import scan_objects
 from airmem.cpython.pools import outside_pools
 from airmem.cpython.types import PythonType, TypeTable, Words
 from airmem.errors import NotMeasurable
-from airmem.model.contents import Contents, Memory, ProcessKey
+from airmem.model.contents import Contents, Memory, PageBlock, ProcessKey
 from airmem.units import PAGE_BYTES
 
 FIRST_PAGES = 2048
@@ -121,7 +123,12 @@ class TypeLearner:
         if not LOWEST_ADDRESS <= address < HIGHEST_ADDRESS or address % WORD_BYTES:
             return None
         raw = self._memory.read(self._key, address, TYPE_BYTES)
-        if len(raw) < TYPE_BYTES or not self._is_metatype(_word(raw, TYPE_OFFSET), depth):
+        if len(raw) < TYPE_BYTES:
+            return None
+        of_type = _word(raw, TYPE_OFFSET)
+        if of_type == address and not _word(raw, TP_FLAGS) & TYPE_SUBCLASS:
+            return None
+        if not self._is_metatype(_word(raw, TP_BASE) if of_type == address else of_type, depth):
             return None
         one = _parse_type(raw, address, self._read_name(_word(raw, TP_NAME)))
         self._known[address] = one
@@ -178,7 +185,9 @@ def _low_addresses(pages: npt.NDArray[np.int64]) -> tuple[int, int]:
 
 
 def sweep_types(contents: Contents, key: ProcessKey, pages: npt.NDArray[np.int64], learner: TypeLearner) -> None:
-    """Learn all types that lie on these pages: the instances of the metatypes known."""
+    """Learn all types that lie on these pages: the instances of the metatypes known, and what is its own type."""
+    own = [_own_types(block) for block in contents.blocks(key, pages)]
+    learner.learn(np.concatenate(own).tolist() if own else [])
     metatypes = learner.metatypes()
     while len(metatypes):
         found: list[npt.NDArray[np.int64]] = []
@@ -187,6 +196,14 @@ def sweep_types(contents: Contents, key: ProcessKey, pages: npt.NDArray[np.int64
             found.append(slot_addresses(block.pages, slots))
         addresses = np.concatenate(found).tolist() if found else []
         metatypes = learner.metatypes(learner.learn(addresses))
+
+
+def _own_types(block: PageBlock) -> npt.NDArray[np.int64]:
+    """Return the addresses of slots of a block whose second word, an object's type, is their own address."""
+    slots = np.arange(len(block.words) // 2, dtype=np.int64)
+    addresses = slot_addresses(block.pages, slots)
+    own: npt.NDArray[np.int64] = addresses[block.words[1::2] == addresses.view(np.uint64)]
+    return own
 
 
 def slot_addresses(pages: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -216,7 +233,7 @@ def _find_type(memory: Memory, key: ProcessKey, words: list[int]) -> int:
             above = _word(memory.read(key, chain[-1] + TYPE_OFFSET, WORD_BYTES))
             if above == chain[-1]:
                 flags = _word(memory.read(key, above + TP_FLAGS, WORD_BYTES))
-                if flags & TYPE_SUBCLASS and flags & HAVE_GC:
+                if flags & TYPE_SUBCLASS and flags & HAVE_GC and not flags & HEAP_TYPE:
                     return above
                 break
             if not LOWEST_ADDRESS <= above < HIGHEST_ADDRESS or above % WORD_BYTES:
