@@ -22,6 +22,9 @@ HEADER = struct.Struct("<7siIBBQQqq")
 COMMAND_LINE_BYTES = 4096
 HEAD_BYTES = HEADER.size + COMMAND_LINE_BYTES
 TRAILER = 0x01
+BLOCK_BYTES = 4096
+"""memray grows a file that it does not compress in whole blocks, and leaves it so (1.19, 1.20)."""
+
 """The last byte of a closed file before the zeros that memray pads it with (format versions 12 and 13, measured)."""
 
 TAIL_BYTES = 1 << 16
@@ -169,7 +172,12 @@ def _ends_as_frame(stream: BinaryIO, size_bytes: int) -> bool:
 
 
 def _has_trailer(stream: BinaryIO, size_bytes: int) -> bool:
-    """Whether the last byte that is not padding is a trailer."""
+    """Whether the last byte that is not padding is a trailer, in a file of whole blocks as memray leaves it.
+
+    Any byte may be where a copy was cut, so that one in some hundred of them looks like a trailer.
+    """
+    if size_bytes % BLOCK_BYTES:
+        return False
     stream.seek(max(0, size_bytes - TAIL_BYTES))
     tail = stream.read(TAIL_BYTES).rstrip(b"\0")
     return bool(tail) and tail[-1] == TRAILER
