@@ -22,10 +22,10 @@ HEADER = struct.Struct("<7siIBBQQqq")
 COMMAND_LINE_BYTES = 4096
 HEAD_BYTES = HEADER.size + COMMAND_LINE_BYTES
 TRAILER = 0x01
-BLOCK_BYTES = 4096
-"""memray grows a file that it does not compress in whole blocks, and leaves it so (1.19, 1.20)."""
-
 """The last byte of a closed file before the zeros that memray pads it with (format versions 12 and 13, measured)."""
+
+BLOCK_BYTES = 4096
+"""memray grows a file that it does not compress in whole blocks, and leaves it so (measured)."""
 
 TAIL_BYTES = 1 << 16
 MOST_BLOCKS = 1 << 22

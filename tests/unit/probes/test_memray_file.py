@@ -78,8 +78,12 @@ def test_a_frame_is_whole_only_with_its_end(tmp_path, content, is_whole):
     ("tail", "has_trailer"), [(b"\x71\x01", True), (b"\x01" + bytes(5000), True), (b"\x02", False)]
 )
 def test_the_trailer_is_looked_for_before_the_padding(tmp_path, tail, has_trailer):
-    (tmp_path / "capture").write_bytes(header() + b"records" + tail)
+    whole = header() + b"records" + tail
+    whole += bytes(-len(whole) % 4096)
+    (tmp_path / "capture").write_bytes(whole)
     assert inspect_capture(str(tmp_path / "capture")).has_trailer is has_trailer
+    (tmp_path / "capture").write_bytes(whole.rstrip(b"\0"))
+    assert inspect_capture(str(tmp_path / "capture")).has_trailer is False
 
 
 @given(st.binary(max_size=300))
