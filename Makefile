@@ -59,7 +59,7 @@ kernels: ## run airmem on other kernels under emulation (downloads Debian's)
 clean: ## remove what make has made
 	rm -rf $(VENV) site dist build
 
-.PHONY: e2e bundle memray-versions bench-analyze
+.PHONY: e2e bundle memray-versions bench-analyze harm
 
 memray-versions: $(VENV)/.dev ## trace and analyze with each memray that is supported (installs them)
 	$(BIN)/python tests/memray_versions.py
@@ -73,3 +73,6 @@ e2e: $(VENV)/.dev ## bring up a real Airflow, gunicorn and Celery, and check wha
 
 bundle: $(VENV)/.dev ## pack airmem for machines without a network: dist/airmem-VERSION-ARCH.tar.gz
 	$(BIN)/python tools/bundle.py $(BUNDLE)
+
+harm: $(VENV)/.dev ## interrupt airmem trace --attach in every way and at every moment, and look at the target
+	AIRMEM_EVERY_ROUND=1 $(BIN)/python -m pytest tests/live/test_trace_attach.py

@@ -87,7 +87,7 @@ def test_by_default_nothing_is_stopped_or_interrupted(start):
             snapshot = collect_hang(LiveHang(None), (target.pid,), QUICK)
     assert len(snapshot.stacks[target.pid][0].threads) == 3
     assert snapshot.stacks[target.pid][0].paused_seconds == 0.0
-    assert watching.seen == {"S"}
+    assert watching.seen <= {"S", "R"}  # never stopped (T) or traced (t)
     assert switches(target.pid, target.truth["threads"]) == before
     truth = target.order("finish").truth
     assert truth["written"] == [1 << 20]

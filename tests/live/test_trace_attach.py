@@ -22,10 +22,19 @@ pytestmark = pytest.mark.skipif(shutil.which("gdb") is None, reason="memray atta
 
 DEADLINE_SECONDS = 90.0
 WAYS = ("SIGINT", "SIGTERM", "SIGKILL", "timeout")
-ROUNDS = [
+EVERY_ROUND = [
     *((way, "blocked", "attaching", turn) for way in WAYS for turn in range(2)),
     *((way, mode, moment, 0) for way in WAYS for mode in ("idle", "busy") for moment in ("attaching", "recording")),
 ]
+ROUNDS = (
+    EVERY_ROUND
+    if os.environ.get("AIRMEM_EVERY_ROUND")
+    else [
+        *((way, "blocked", "attaching", 0) for way in WAYS),
+        *((way, "idle", "recording", 0) for way in WAYS),
+    ]
+)
+"""`make harm` goes through every round, which takes some ten minutes; the others are a choice of them."""
 
 
 @pytest.fixture(autouse=True)
