@@ -183,7 +183,7 @@ def pipe_of_dead_writer() -> None:
 @case
 def pipe_of_grandchild() -> None:
     """The child has ended; what it left running keeps the pipe open."""
-    command = "sleep 1000000 & echo started"
+    command = "sleep 600 & echo started"
     child = subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, preexec_fn=run_with_parent)
     time.sleep(0.3)
     ready(child=child.pid)
