@@ -26,16 +26,16 @@ def signal_stacks(root_pids: tuple[int, ...], source: Source | None = None) -> t
 
     Looked at immediately before: the role by its detector, the handler in SigCgt.
     """
-    from airmem.collect.processes import collect_tree_processes  # noqa: PLC0415
     from airmem.collect.signal_stacks import ask_for_stacks, collect_caught_signals  # noqa: PLC0415
     from airmem.collect.sockets import LiveListeners  # noqa: PLC0415
     from airmem.collect.source import open_source  # noqa: PLC0415
+    from airmem.collect.tree import collect_tree  # noqa: PLC0415
     from airmem.services.detect import detect_roles  # noqa: PLC0415
 
     reader = source or open_source()
     found = []
     for root in root_pids:
-        processes = collect_tree_processes(reader, root)
+        processes = [one.process for one in collect_tree(reader, root, "status").processes]  # with their titles
         roles = detect_roles(processes, LiveListeners(reader))
         for process in processes:
             role = roles.get(process.pid)
