@@ -158,9 +158,11 @@ def _forecast(report: CowReport) -> str:
     risks = sorted((one.at_risk_bytes for one in report.workers if one.at_risk_bytes), reverse=True)
     if not risks:
         return "A full collection would copy nothing that is still shared."
-    most = format_bytes(risks[0])
+    alike = sum(2 * risk >= risks[0] for risk in risks)  # a frozen worker's few pages are no risk beside the others'
+    every = len(report.workers)
+    who = f"{alike} worker{'s' if alike != 1 else ''}" if alike == every else f"{alike} of {every} processes"
     total = format_bytes(report.forecast.at_risk_bytes)
-    return f"At risk {most} x {len(risks)} workers: the next full collection in each copies that, {total} in all."
+    return f"At risk {format_bytes(risks[0])} x {who}: the next full collection in each copies that, {total} in all."
 
 
 def _types(report: CowReport, count: int) -> list[Table]:
