@@ -15,6 +15,7 @@ from airmem.analysis.waiting.semaphores import is_shared_futex, judge_semaphore
 from airmem.analysis.waiting.threads import judge_thread_wait
 from airmem.analysis.waiting.timeouts import MINUTE_SECONDS, SHORT_SECONDS, sleep_left, timeout_of
 from airmem.analysis.waiting.transfers import judge_sqlite, judge_transfer
+from airmem.analysis.waiting.waits import wait_of
 from airmem.model.verdict import Wait
 
 if TYPE_CHECKING:
@@ -61,21 +62,21 @@ def _judge_state(scene: Scene, thread: Thread) -> Wait | None:  # noqa: PLR0911 
     """Return what the kernel alone decides: traced, stopped, frozen, file server, memory, uninterruptible."""
     task, process = thread.task, thread.process
     if task.state == "t":
-        return _wait(thread, "traced", {"tracer": process.tracer_pid or None})
+        return wait_of(thread, "traced", {"tracer": process.tracer_pid or None})
     if task.state == "T":
-        return _wait(thread, "stopped", {"tracer": process.tracer_pid} if process.tracer_pid else {})
+        return wait_of(thread, "stopped", {"tracer": process.tracer_pid} if process.tracer_pid else {})
     if process.cgroup is not None and process.cgroup.is_frozen:
-        return _wait(thread, "frozen", {"cgroup": process.cgroup.freezer_path})
+        return wait_of(thread, "frozen", {"cgroup": process.cgroup.freezer_path})
     if _stays_in(thread, NETWORK_FILES):
-        return _wait(thread, "fs_hang", {**mount_evidence(scene, thread), "reason": task.wait_channel})
+        return wait_of(thread, "fs_hang", {**mount_evidence(scene, thread), "reason": task.wait_channel})
     if _stays_in(thread, MEMORY_STALLS):
         path = process.cgroup.memory_path if process.cgroup else None
-        return _wait(thread, "memory_stall", {"cgroup": path, "reason": task.wait_channel})
+        return wait_of(thread, "memory_stall", {"cgroup": path, "reason": task.wait_channel})
     if all(one.state == "D" for one in thread.tasks) and _is_unmoved(thread):
         if process.cgroup is not None and process.cgroup.is_oom_stalled:
-            return _wait(thread, "memory_stall", {"cgroup": process.cgroup.memory_path, "reason": task.wait_channel})
+            return wait_of(thread, "memory_stall", {"cgroup": process.cgroup.memory_path, "reason": task.wait_channel})
         reason = "vfork" if thread.call_name in FORKS else task.wait_channel or thread.call_name
-        return _wait(thread, "dstate", {"state": "D", "reason": reason})
+        return wait_of(thread, "dstate", {"state": "D", "reason": reason})
     return None
 
 
@@ -95,7 +96,7 @@ def _judge_call(scene: Scene, thread: Thread) -> Wait:  # noqa: PLR0911  # one l
     """Return the verdict on a thread that stays in one system call."""
     name = thread.call_name
     if thread.call is None:
-        return _wait(
+        return wait_of(
             thread, "unreadable", {"state": thread.task.state, "reason": thread.task.wait_channel}, is_sure=False
         )
     if name in SLEEPS or _is_select_sleep(thread):
@@ -125,7 +126,7 @@ def _futex(scene: Scene, thread: Thread) -> Wait:
 def _private_futex(scene: Scene, thread: Thread) -> Wait:
     if thread.frames:
         return judge_thread_wait(scene, thread)
-    return _wait(thread, "unknown", {"reason": "a lock or a condition of this process"}, is_sure=False)
+    return wait_of(thread, "unknown", {"reason": "a lock or a condition of this process"}, is_sure=False)
 
 
 def _is_select_sleep(thread: Thread) -> bool:
@@ -140,7 +141,7 @@ def _sleep(scene: Scene, thread: Thread) -> Wait:
         return _idle(thread, {"seconds": None}, "it sleeps; it had gone on when airmem asked for how long")
     if left <= MINUTE_SECONDS:
         return _idle(thread, {"seconds": round(left, 1)}, "it sleeps between two rounds")
-    return _wait(thread, "sleep", {"seconds": round(left)})
+    return wait_of(thread, "sleep", {"seconds": round(left)})
 
 
 def _child(scene: Scene, thread: Thread) -> Wait:
@@ -158,7 +159,7 @@ def _child(scene: Scene, thread: Thread) -> Wait:
     evidence: Evidence = {"child": named[0] if len(named) == 1 else named or None}
     needs: tuple[Target, ...] = tuple((one, None) for one in named)
     place = find_place(thread.frames)
-    return _wait(thread, "child_wait", evidence, needs=needs, needs_all=bool(asked), place=place)
+    return wait_of(thread, "child_wait", evidence, needs=needs, needs_all=bool(asked), place=place)
 
 
 def _unnamed(scene: Scene, thread: Thread) -> Wait:
@@ -174,8 +175,8 @@ def _unnamed(scene: Scene, thread: Thread) -> Wait:
     if thread.call_name == "restart_syscall":
         return _idle(thread, evidence, "a sleep or a wait with a timeout that a signal interrupted")
     if thread.task.state == "R":
-        return _wait(thread, "running", {})
-    return _wait(thread, "unknown", evidence, is_sure=False)
+        return wait_of(thread, "running", {})
+    return wait_of(thread, "unknown", evidence, is_sure=False)
 
 
 def _stays_in(thread: Thread, names: tuple[str, ...]) -> bool:
@@ -190,26 +191,4 @@ def _is_unmoved(thread: Thread) -> bool:
 
 
 def _idle(thread: Thread, evidence: Evidence, mechanism: str) -> Wait:
-    return _wait(thread, "idle", {**evidence, "mechanism": mechanism}, place=mechanism)
-
-
-def _wait(
-    thread: Thread,
-    category: str,
-    evidence: Evidence,
-    *,
-    needs: tuple[Target, ...] = (),
-    needs_all: bool = True,
-    place: str = "",
-    is_sure: bool = True,
-) -> Wait:
-    return Wait(
-        pid=thread.pid,
-        tid=thread.tid,
-        category=category,
-        evidence=evidence,
-        needs=needs,
-        needs_all=needs_all,
-        place=place,
-        is_sure=is_sure,
-    )
+    return wait_of(thread, "idle", {**evidence, "mechanism": mechanism}, place=mechanism)

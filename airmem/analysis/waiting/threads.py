@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airmem.analysis.waiting.caller import takes_work_in_loop
 from airmem.analysis.waiting.locks import judge_lock, wanted_lock
 from airmem.analysis.waiting.places import find_place, is_in
+from airmem.analysis.waiting.waits import wait_of
 from airmem.cpython.queue_objects import count_queued
 from airmem.model.verdict import Wait
 
@@ -58,7 +59,7 @@ def _join(scene: Scene, thread: Thread) -> Wait | None:
     ]
     needs: tuple[Target, ...] = tuple((one.pid, one.tid) for one in found)
     evidence: Evidence = {"waits_for": found[0].label if found else None, "nobody_left": not others}
-    return _wait(thread, "join_wait", evidence, needs=needs, is_sure=bool(found))
+    return wait_of(thread, "join_wait", evidence, needs=needs, is_sure=bool(found))
 
 
 def _shutdown(scene: Scene, thread: Thread) -> Wait | None:
@@ -68,7 +69,7 @@ def _shutdown(scene: Scene, thread: Thread) -> Wait | None:
     others = [one for one in _others(scene, thread) if not find_place(one.frames)]
     names = [one.label for one in others]
     evidence: Evidence = {"waits_for": names[0] if len(names) == 1 else names}
-    return _wait(thread, "shutdown_wait", evidence, needs=tuple((one.pid, one.tid) for one in others))
+    return wait_of(thread, "shutdown_wait", evidence, needs=tuple((one.pid, one.tid) for one in others))
 
 
 def _import(scene: Scene, thread: Thread) -> Wait | None:
@@ -86,7 +87,7 @@ def _import(scene: Scene, thread: Thread) -> Wait | None:
     same = [one for one in importers if module and module in _importing(one)] or importers
     evidence: Evidence = {"module": module, "holder": same[0].label if same else None}
     needs: tuple[Target, ...] = tuple((one.pid, one.tid) for one in same[:1])
-    return _wait(thread, "import_lock", evidence, needs=needs, is_sure=bool(same))
+    return wait_of(thread, "import_lock", evidence, needs=needs, is_sure=bool(same))
 
 
 def _future(scene: Scene, thread: Thread) -> Wait | None:
@@ -95,17 +96,17 @@ def _future(scene: Scene, thread: Thread) -> Wait | None:
     if at is None:
         return None
     if not is_pool_worker(thread):
-        return _wait(thread, "future_wait", {"nobody_left": not _others(scene, thread)}, is_sure=False)
+        return wait_of(thread, "future_wait", {"nobody_left": not _others(scene, thread)}, is_sure=False)
     pool = _pool_of(thread)
     workers = [one for one in scene.python_threads(thread.pid) if is_pool_worker(one) and _pool_of(one) == pool]
     waiting = [one for one in workers if any(_is_future_call(frame) for frame in one.frames[:5])]
     if len(waiting) < len(workers):
-        return _wait(thread, "future_wait", {}, is_sure=False)
+        return wait_of(thread, "future_wait", {}, is_sure=False)
     queued = _queued_count(scene, thread)
     if queued == 0:
-        return _wait(thread, "future_wait", {}, is_sure=False)
+        return wait_of(thread, "future_wait", {}, is_sure=False)
     evidence: Evidence = {"waits_for": [one.label for one in workers], "queued_count": queued}
-    return _wait(thread, "pool_exhausted", evidence, is_sure=queued is not None, nobody=queued is not None)
+    return wait_of(thread, "pool_exhausted", evidence, is_sure=queued is not None, nobody=queued is not None)
 
 
 def _queue(scene: Scene, thread: Thread) -> Wait | None:
@@ -118,7 +119,7 @@ def _queue(scene: Scene, thread: Thread) -> Wait | None:
     others = _others(scene, thread)
     if not place and others and not thread.is_main and takes_work_in_loop(scene, thread):
         place = "a worker with nothing to do: its loop takes the next piece of work from a queue"
-    return _wait(thread, "queue_wait", {"nobody_left": not others}, place=place, nobody=not others)
+    return wait_of(thread, "queue_wait", {"nobody_left": not others}, place=place, nobody=not others)
 
 
 def _condition(scene: Scene, thread: Thread) -> Wait | None:
@@ -135,7 +136,7 @@ def _condition(scene: Scene, thread: Thread) -> Wait | None:
     place = find_place(thread.frames)
     if is_event and len(frames) > 2 and frames[2].function == "Timer.run":
         place = "a threading.Timer"
-    return _wait(thread, "event_wait" if is_event else "cond_wait", evidence, place=place, nobody=not others)
+    return wait_of(thread, "event_wait" if is_event else "cond_wait", evidence, place=place, nobody=not others)
 
 
 def _semaphore(scene: Scene, thread: Thread) -> Wait:
@@ -143,7 +144,7 @@ def _semaphore(scene: Scene, thread: Thread) -> Wait:
     waits = judge_lock(scene, thread)
     taken = wanted_lock(scene, thread)
     evidence = dict(waits.evidence) | {"lock": taken.text if taken else None}
-    return _wait(thread, waits.category, evidence, needs=waits.needs, is_sure=False, nobody=waits.nobody)
+    return wait_of(thread, waits.category, evidence, needs=waits.needs, is_sure=False, nobody=waits.nobody)
 
 
 def _is_event(frame: Frame) -> bool:
@@ -216,27 +217,3 @@ def _is_of(frame: Frame, file: str) -> bool:
 
 def _others(scene: Scene, thread: Thread) -> list[Thread]:
     return [one for one in scene.python_threads(thread.pid) if one is not thread]
-
-
-def _wait(
-    thread: Thread,
-    category: str,
-    evidence: Evidence,
-    *,
-    needs: tuple[Target, ...] = (),
-    needs_all: bool = True,
-    place: str = "",
-    is_sure: bool = True,
-    nobody: bool = False,
-) -> Wait:
-    return Wait(
-        pid=thread.pid,
-        tid=thread.tid,
-        category=category,
-        evidence=evidence,
-        needs=needs,
-        needs_all=needs_all,
-        place=place,
-        is_sure=is_sure,
-        nobody=nobody,
-    )

@@ -10,6 +10,7 @@ from airmem.analysis.waiting.endpoints import endpoint_of, socket_evidence, wait
 from airmem.analysis.waiting.files import lock_holders
 from airmem.analysis.waiting.places import find_place
 from airmem.analysis.waiting.timeouts import timeout_of
+from airmem.analysis.waiting.waits import wait_of
 from airmem.model.verdict import Wait
 from airmem.services.databases import find_database
 
@@ -75,7 +76,7 @@ def _listens(thread: Thread, endpoint: Endpoint) -> Wait:
     mechanism = "it waits for connections"
     if endpoint.socket is not None and endpoint.socket.family.startswith("udp"):
         mechanism = "it waits for datagrams from anybody"
-    return _wait(thread, "idle", {"listening": address, "mechanism": mechanism}, place=mechanism)
+    return wait_of(thread, "idle", {"listening": address, "mechanism": mechanism}, place=mechanism)
 
 
 def _connects(scene: Scene, thread: Thread, endpoint: Endpoint) -> Wait:
@@ -83,7 +84,7 @@ def _connects(scene: Scene, thread: Thread, endpoint: Endpoint) -> Wait:
     category = "socket_connect"
     if endpoint.kind == "unix":
         category, evidence = "unix_recv", {"peer_pid": endpoint.peers[0] if endpoint.peers else None}
-    return _wait(thread, category, evidence, needs=tuple((one, None) for one in endpoint.peers), needs_all=False)
+    return wait_of(thread, category, evidence, needs=tuple((one, None) for one in endpoint.peers), needs_all=False)
 
 
 def _child(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait | None:
@@ -97,7 +98,7 @@ def _child(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait | No
     children = [pid for pid in peers if pid in processes and processes[pid].process.parent_pid == thread.pid]
     unique = list(dict.fromkeys(children or peers))
     evidence: Evidence = {"child": unique[0] if unique else None, **_timeout(scene, thread)}
-    return _wait(thread, "child_wait", evidence, needs=tuple((one, None) for one in unique), needs_all=False)
+    return wait_of(thread, "child_wait", evidence, needs=tuple((one, None) for one in unique), needs_all=False)
 
 
 def judge_endpoints(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait:
@@ -115,7 +116,7 @@ def judge_endpoints(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> 
         if not first.is_read and first.socket is not None:
             evidence["unacknowledged_bytes"] = first.socket.tx_queue_bytes
         place = _server_place(scene, thread, first)
-        return _wait(thread, category, evidence, needs=needs, needs_all=False, place=place)
+        return wait_of(thread, category, evidence, needs=needs, needs_all=False, place=place)
     evidence = {"peer_pid": peers[0] if peers else None, **timeout}
     if first.kind in ("pipe", "unix"):
         category = "unix_recv" if first.kind == "unix" else "pipe_read" if first.is_read else "pipe_write"
@@ -123,7 +124,7 @@ def judge_endpoints(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> 
         if nobody:
             evidence |= {"peer_pid": thread.pid, "nobody_left": True, "deadlock": True}
         place = (find_place(thread.frames) if first.is_read else "") or _worker_place(scene, thread, first)
-        return _wait(thread, category, evidence, needs=needs, needs_all=False, place=place, nobody=nobody)
+        return wait_of(thread, category, evidence, needs=needs, needs_all=False, place=place, nobody=nobody)
     return _other(thread, first, timeout)
 
 
@@ -137,8 +138,8 @@ def _other(thread: Thread, endpoint: Endpoint, timeout: Evidence) -> Wait:
     }.get(endpoint.kind, "")
     evidence: Evidence = {"waits_for": link, **timeout}
     if mechanism:
-        return _wait(thread, "idle", {**evidence, "mechanism": mechanism}, place=mechanism)
-    return _wait(thread, "unknown", evidence, is_sure=False)
+        return wait_of(thread, "idle", {**evidence, "mechanism": mechanism}, place=mechanism)
+    return wait_of(thread, "unknown", evidence, is_sure=False)
 
 
 def _worker_place(scene: Scene, thread: Thread, endpoint: Endpoint) -> str:
@@ -188,7 +189,7 @@ def _database(scene: Scene, thread: Thread, endpoint: Endpoint) -> Wait | None:
     if statement:
         evidence["statement"] = statement
     evidence["local_port"] = socket.local_port_id
-    return _wait(thread, "db_wait", evidence, needs=(), needs_all=False)
+    return wait_of(thread, "db_wait", evidence, needs=(), needs_all=False)
 
 
 def _unix_path(scene: Scene, endpoint: Endpoint) -> str:
@@ -216,27 +217,3 @@ def _has_more_threads(scene: Scene, thread: Thread) -> bool:
 
 def _maps(thread: Thread, word: str) -> bool:
     return any(one.inode and word in one.name.rpartition("/")[2] for one in thread.process.mappings or ())
-
-
-def _wait(
-    thread: Thread,
-    category: str,
-    evidence: Evidence,
-    *,
-    needs: tuple[Target, ...] = (),
-    needs_all: bool = True,
-    place: str = "",
-    is_sure: bool = True,
-    nobody: bool = False,
-) -> Wait:
-    return Wait(
-        pid=thread.pid,
-        tid=thread.tid,
-        category=category,
-        evidence=evidence,
-        needs=needs,
-        needs_all=needs_all,
-        place=place,
-        is_sure=is_sure,
-        nobody=nobody,
-    )
