@@ -10,7 +10,6 @@ from airmem.rules.hang_words import describe_wait, describe_who, join_words
 
 if TYPE_CHECKING:
     from airmem.analysis.waiting.answer import Waits
-    from airmem.model.process import Process
     from airmem.model.service import ServiceRole
     from airmem.model.verdict import Chain, Wait, Waiter
     from airmem.model.waiting import HangProcess
@@ -285,9 +284,3 @@ def check_zombies(processes: tuple[ProcessVerdict, ...]) -> list[Finding]:
         for parent, pids in parents.items()
         if len(pids) > MOST_ZOMBIES
     ]
-
-
-def is_of_component(process: Process, roles: dict[int, ServiceRole], *names: str) -> bool:
-    """Whether a process belongs to one of these components."""
-    role = roles.get(process.pid)
-    return role is not None and role.component in names

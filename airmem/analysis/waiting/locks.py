@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.analysis.waiting.scene import is_library
+from airmem.analysis.waiting.waits import wait_of
 from airmem.cpython.lock_objects import find_lock, find_with_holder
 from airmem.model.verdict import Wait
 
@@ -208,12 +209,4 @@ def _wait(
     nobody: bool = False,
 ) -> Wait:
     evidence.setdefault("depth", len(thread.frames))
-    return Wait(
-        pid=thread.pid,
-        tid=thread.tid,
-        category=category,
-        evidence=evidence,
-        needs=needs,
-        is_sure=is_sure,
-        nobody=nobody,
-    )
+    return wait_of(thread, category, evidence, needs=needs, is_sure=is_sure, nobody=nobody)
