@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from airmem.analysis.causes import UNCOMPARED
 from airmem.analysis.words import COUNTS, HEADS, IDENTICAL, OTHER
 from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, SHARED
 from airmem.model.cow import CAUSES
+from airmem.model.noun import replace
 
 if TYPE_CHECKING:
     from airmem.analysis.causes import Comparison

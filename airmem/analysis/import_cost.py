@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.analysis.import_graph import ROOT, ImportGraph
@@ -15,6 +14,7 @@ from airmem.model.import_cost import (
     ImportTotals,
     ModuleCost,
 )
+from airmem.model.noun import replace
 from airmem.units import MIB
 
 if TYPE_CHECKING:

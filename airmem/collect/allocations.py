@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from airmem.model.allocation import (
     TimelinePoint,
     ViewSums,
 )
+from airmem.model.noun import replace
 from airmem.probes import memray_reader
 from airmem.probes.installed import read_records
 from airmem.probes.memray_file import inspect_capture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from airmem.collect.gaps import gap
 from airmem.collect.hang_process import innermost_id
 from airmem.errors import Malformed
 from airmem.kernel.status import parse_status
+from airmem.model.noun import replace
 from airmem.model.stack import ProcessStacks
 from airmem.probes.pyspy import DumpRequest, parse_dump
 from airmem.probes.runner import ProgramMissing

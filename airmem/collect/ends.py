@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airmem.collect.gaps import gap
@@ -15,6 +14,7 @@ from airmem.kernel.sockets import parse_inet, parse_unix
 from airmem.kernel.stat import parse_stat
 from airmem.kernel.unix_diag import parse_unix_diag
 from airmem.model.descriptor import Holder
+from airmem.model.noun import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

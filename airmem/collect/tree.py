@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.collect import clock
@@ -14,6 +13,7 @@ from airmem.collect.memory import UNKNOWN, read_memory
 from airmem.collect.processes import collect_hidden_children, collect_tree_processes, read_process
 from airmem.errors import Malformed, NotPermitted, ProcessGone
 from airmem.model.memory import MemoryAccount
+from airmem.model.noun import replace
 from airmem.model.snapshot import ProcessSnapshot, TreeSnapshot
 from airmem.units import GIB, PAGE_BYTES
 

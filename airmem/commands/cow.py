@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 from airmem.commands._options import Size, answer_options, repeat_options, target_options
 from airmem.commands._output import check_output, show, status_of, write
 from airmem.errors import UsageProblem
+from airmem.model.noun import replace
 from airmem.questions.cow import answer_cow
 from airmem.questions.targets import resolve_target
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from airmem.model.noun import noun
+from airmem.model.noun import noun, replace
 
 KERNEL_THREAD = 0x00200000
 FORKED_WITHOUT_EXEC = 0x00000040

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 import json
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airmem.errors import NotMeasurable
 from airmem.model.import_cost import ImportFailure, ImportRecord, ModuleLoad
-from airmem.model.noun import noun
+from airmem.model.noun import noun, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

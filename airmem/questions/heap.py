@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airmem.collect import clock
@@ -13,6 +12,7 @@ from airmem.collect.source import open_source
 from airmem.collect.tree import collect_tree
 from airmem.errors import NotMeasurable, NotPermitted
 from airmem.model.heap import EarlierHeap, HeapChange, HeapProcess, HeapReport
+from airmem.model.noun import replace
 from airmem.model.report import Head
 from airmem.services.detect import detect_roles
 

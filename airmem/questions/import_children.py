@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airmem.analysis.import_cost import attribute_imports, diff_distributions, explain_module, relocate_record
@@ -18,7 +17,7 @@ from airmem.collect.imports import (
 )
 from airmem.errors import NotMeasurable, ProcessGone, UsageProblem
 from airmem.model.import_cost import BlockedImport, ImportComparison
-from airmem.model.noun import noun
+from airmem.model.noun import noun, replace
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

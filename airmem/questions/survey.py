@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airmem.collect.processes import collect_processes, own_process_id
 from airmem.collect.sockets import LiveListeners
+from airmem.model.noun import noun
 from airmem.services.detect import detect_roles
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airmem.model.service import ServiceRole
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+@noun
 class Survey:
     """All processes that can be seen and the roles of those that a detector knows, both by pid.
 

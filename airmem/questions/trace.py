@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airmem.collect import clock
 from airmem.collect.host import collect_host
 from airmem.collect.source import open_source
+from airmem.model.noun import replace
 from airmem.model.report import Head
 from airmem.model.trace import TracePlan, TraceReport
 from airmem.rules import trace as rules

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.model.capability import DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE
 from airmem.model.environment import Ability
 from airmem.model.finding import Finding
+from airmem.model.noun import replace
 from airmem.model.remedy import Remedy
 from airmem.rules.gaps import REMEDIES
 from airmem.rules.programs import judge_allocations, judge_stacks

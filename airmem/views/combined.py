@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airmem.model.noun import replace
 from airmem.units import format_bytes
 from airmem.views.document import Block, Column, Document, Facts, Paragraph, Table
 from airmem.views.pss import view_pss, view_table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.graph import Graph
@@ -10,6 +10,7 @@ from airmem.analysis.waiting.judge import judge_thread
 from airmem.analysis.waiting.processor import is_busy
 from airmem.analysis.waiting.scene import Scene, Thread
 from airmem.analysis.waiting.timeouts import read_timeouts
+from airmem.model.noun import replace
 
 if TYPE_CHECKING:
     from airmem.model.target import Memory, Sources

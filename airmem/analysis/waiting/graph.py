@@ -7,9 +7,9 @@ can never go on: a cycle, through whatever processes, and all that waits for it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airmem.model.noun import replace
 from airmem.model.verdict import Chain
 
 if TYPE_CHECKING:

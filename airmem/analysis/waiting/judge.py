@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.caller import caller_evidence
@@ -16,6 +15,7 @@ from airmem.analysis.waiting.threads import judge_thread_wait
 from airmem.analysis.waiting.timeouts import MINUTE_SECONDS, SHORT_SECONDS, sleep_left, timeout_of
 from airmem.analysis.waiting.transfers import judge_sqlite, judge_transfer
 from airmem.analysis.waiting.waits import wait_of
+from airmem.model.noun import replace
 from airmem.model.verdict import Wait
 
 if TYPE_CHECKING:
