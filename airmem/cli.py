@@ -6,8 +6,7 @@ import os
 import sys
 from importlib import import_module
 
-import click
-
+from airmem._click import click
 from airmem._version import __version__
 from airmem.errors import AirmemError
 

@@ -35,12 +35,15 @@ ONLY_IN = {
     "time": ("airmem.collect", "airmem.probes", "airmem.demo", "airmem.capture.collector"),
     "jinja2": ("airmem.render.as_html",),
     "memray": ("airmem.probes",),
-    "click": ("airmem.commands", "airmem.cli"),
+    "click": ("airmem.commands", "airmem.cli", "airmem._click"),
 }
 """Module of somebody else -> the places that may import it."""
 
-BY_NAME = ("airmem.cli", "airmem.services.detect", "airmem.codec.document", "airmem.probes.payloads.freeze_trial")
-"""These import modules whose names they make up: commands, detectors and encoders, by file; and what the user names."""
+BY_NAME = (
+    "airmem.cli", "airmem._click", "airmem.services.detect", "airmem.codec.document", "airmem.probes.payloads.freeze_trial"
+)  # fmt: skip
+"""These import modules whose names they make up: commands, detectors and encoders, by file; what click does not need; and
+what the user names."""
 
 HEAVY = words("numpy rich psutil memray jinja2 textual sqlite3 asyncio http urllib email subprocess")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 import subprocess
@@ -9,10 +10,13 @@ import sys
 
 import pytest
 
+from airmem._click import clean_line
 from airmem._version import __version__
 
 OWN = str(os.getpid())
 HEAVY = {"numpy", "rich", "psutil", "memray", "asyncio", "multiprocessing", "importlib.metadata"}
+SLOW = HEAVY | {"inspect", "ast", "dis", "tokenize", "platform", "dataclasses"}
+"""What no short command needs; help texts of several lines do."""
 
 
 def imported(*arguments: str) -> set[str]:
@@ -25,13 +29,13 @@ def imported(*arguments: str) -> set[str]:
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
     [
-        (("--version",), HEAVY | {"json", "airmem.commands.pss", "airmem.collect.tree"}),
+        (("--version",), SLOW | {"json", "airmem.commands.pss", "airmem.collect.tree"}),
         (("--help",), HEAVY),
-        (("pss", OWN, "--format", "json", "--depth", "rollup"), HEAVY | {"csv", "airmem.render.as_text"}),
-        (("pss", OWN, "--format", "csv", "--depth", "rollup"), HEAVY),
-        (("pss", OWN, "--depth", "rollup"), HEAVY | {"json", "csv"}),
-        (("pss", OWN, "--mappings"), HEAVY),
-        (("ps",), HEAVY),
+        (("pss", OWN, "--format", "json", "--depth", "rollup"), SLOW | {"csv", "airmem.render.as_text"}),
+        (("pss", OWN, "--format", "csv", "--depth", "rollup"), SLOW),
+        (("pss", OWN, "--depth", "rollup"), SLOW | {"json", "csv"}),
+        (("pss", OWN, "--mappings"), SLOW),
+        (("ps",), SLOW),
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(arguments, unwanted):
@@ -82,3 +86,20 @@ def test_without_a_package_the_rest_works(run, tmp_path, hidden):
     assert done.returncode == 0, done.stderr
     if hidden == "numpy":
         assert '"no_numpy"' in done.stdout or '"no_page_frames"' in done.stdout
+
+
+@pytest.mark.parametrize(
+    "text", ["", "A word.", "  led by spaces", "led\tby tabs", "First.\n\n    Second.\n      Third.\n"]
+)
+def test_a_help_text_is_cleaned_as_inspect_does(text):
+    assert clean_line(text) == inspect.cleandoc(text)
+
+
+def test_click_finds_all_of_the_modules_that_are_not_loaded_at_first():
+    code = (
+        "import sys; from airmem._click import click; assert not {'inspect', 'platform'} & set(sys.modules);"
+        "assert click.core.inspect.isfunction(len) is False; import inspect, platform;"
+        "assert click.core.inspect.signature is inspect.signature; print(platform.system(), inspect.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "Linux inspect\n"
