@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from airmem.capture.archive import read_archive
 from airmem.capture.facts import FINAL, Place, ProcessFacts, parse_final, parse_place, parse_process
 from airmem.errors import Malformed, UsageProblem
+from airmem.kernel.stored import StoredProcess
 from airmem.model.gap import Gap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
     from typing import BinaryIO
 
     from airmem.capture.memory import ContentStore
@@ -226,37 +226,13 @@ NOT_ALWAYS = ("smaps", "maps", "pagemap")
 """Files that every process has and that a capture may lack, so that "no such file" would be the wrong answer."""
 
 
-class CapturedProcess:
+class CapturedProcess(StoredProcess):
     """The files of one process in a capture (see kernel.source.ProcessFiles)."""
 
     def __init__(self, reader: CaptureReader, facts: ProcessFacts) -> None:
+        super().__init__(reader, facts.pid)
         self._reader = reader
         self._facts = facts
-        self._folder = f"/proc/{facts.pid}/"
-
-    def __enter__(self) -> CapturedProcess:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-    def read(self, name: str, limit_bytes: int | None = None) -> bytes:
-        """Return the content of a file of the process, at most `limit_bytes` of it."""
-        return self._reader.read(self._folder + name)[:limit_bytes]
-
-    def link(self, name: str) -> str:
-        """Return where a symbolic link of the process pointed."""
-        return self._reader.link(self._folder + name)
-
-    def entries(self, name: str) -> list[str]:
-        """Return the names in a folder of the process, as far as they were captured."""
-        return self._reader.entries(self._folder + name)
-
-    def control(self, name: str, request: int, argument: bytearray) -> int:  # noqa: ARG002
-        """Refuse: nobody can ask any more."""
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), name)
 
     def owner_uid(self) -> int:
         """Return who owned the files of the process."""

@@ -6,11 +6,11 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from airmem.kernel.stored import StoredProcess
 from airmem.kernel.tee import EXISTS, LINK, NAMES, OWNER, UNIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
     from airmem.kernel.record import Kept
     from airmem.kernel.source import OpenMemory
@@ -63,7 +63,7 @@ class KeptReader:
     def process(self, pid: int) -> KeptProcess:
         """Open the folder of one process. Errors: OSError as it was refused, ENODATA if nobody asked for it."""
         self._look_up(f"proc/{pid}{EXISTS}")
-        return KeptProcess(self._look_up, f"proc/{pid}/")
+        return KeptProcess(self, self._look_up, pid)
 
     def has_process(self, pid: int) -> bool:
         """Whether a process had this pid although /proc hid it."""
@@ -93,34 +93,13 @@ class KeptReader:
         return found
 
 
-class KeptProcess:
+class KeptProcess(StoredProcess):
     """The files of one process as they were kept (see kernel.source.ProcessFiles)."""
 
-    def __init__(self, look_up: Callable[[str], Kept], prefix: str) -> None:
+    def __init__(self, reader: KeptReader, look_up: Callable[[str], Kept], pid: int) -> None:
+        super().__init__(reader, pid)
         self._look_up = look_up
-        self._prefix = prefix
-
-    def __enter__(self) -> KeptProcess:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-    def read(self, name: str, limit_bytes: int | None = None) -> bytes:
-        """Return the content of a file of the process, at most `limit_bytes` of it."""
-        found = self._look_up(self._prefix + name)
-        return found[:limit_bytes] if isinstance(found, bytes) else b""
-
-    def link(self, name: str) -> str:
-        """Return where a symbolic link of the process pointed."""
-        return str(self._look_up(self._prefix + name + LINK))
-
-    def entries(self, name: str) -> list[str]:
-        """Return the names in a folder of the process."""
-        found = self._look_up(self._prefix + name + NAMES)
-        return list(found) if isinstance(found, tuple) else []
+        self._prefix = f"proc/{pid}/"
 
     def owner_uid(self) -> int:
         """Return who owned the files of the process."""
@@ -131,10 +110,6 @@ class KeptProcess:
         """Return what sock_diag(7) said."""
         found = self._look_up(self._prefix + UNIX)
         return found if isinstance(found, bytes) else b""
-
-    def control(self, name: str, request: int, argument: bytearray) -> int:  # noqa: ARG002
-        """Refuse: nobody can ask any more."""
-        raise _refusal(errno.EPERM, name)
 
     def read_words(self, name: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:  # noqa: ARG002
         """Refuse: nobody keeps page tables here."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from airmem.errors import Malformed
 from airmem.kernel.stat import parse_stat
+from airmem.kernel.stored import StoredProcess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from airmem.kernel.source import OpenMemory
     from airmem.model.gap import Gap
@@ -169,44 +169,16 @@ class CopiedReader:
         return None if boot_time is None or not digits.isdigit() or len(digits) > 12 else boot_time + float(digits)
 
 
-class CopiedProcess:
+class CopiedProcess(StoredProcess):
     """The files of one process in a copy (see kernel.source.ProcessFiles)."""
-
-    def __init__(self, reader: CopiedReader, pid: int) -> None:
-        self._reader = reader
-        self._folder = f"/proc/{pid}/"
-
-    def __enter__(self) -> CopiedProcess:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-    def read(self, name: str, limit_bytes: int | None = None) -> bytes:
-        """Return the content of a file of the process, at most `limit_bytes` of it."""
-        return self._reader.read(self._folder + name)[:limit_bytes]
-
-    def link(self, name: str) -> str:
-        """Raise FileNotFoundError."""
-        return self._reader.link(self._folder + name)
-
-    def entries(self, name: str) -> list[str]:
-        """Return the names in a folder of the process, as far as they were copied."""
-        return self._reader.entries(self._folder + name)
-
-    def control(self, name: str, request: int, argument: bytearray) -> int:  # noqa: ARG002  # the protocol's signature
-        """Refuse: a copy cannot be asked."""
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), name)
 
     def owner_uid(self) -> int:
         """Raise ENODATA: a copy belongs to who made it."""
         raise OSError(errno.ENODATA, NOT_COPIED, self._folder)
 
-    def read_words(self, name: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
+    def read_words(self, name: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:  # noqa: ARG002
         """Raise ENODATA."""
-        self._reader.read_words(self._folder + name, runs, target)
+        raise OSError(errno.ENODATA, NOT_COPIED, self._folder + name)
 
     def memory(self) -> OpenMemory:
         """Raise ENODATA: a copy of /proc has no contents of memory."""
