@@ -23,6 +23,7 @@ from airmem.model.noun import replace
 from airmem.probes import memray_reader
 from airmem.probes.installed import read_records
 from airmem.probes.memray_file import inspect_capture
+from airmem.probes.writer_notes import collect_writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -102,8 +103,12 @@ class CaptureCollector:
 
 
 def collect_states(paths: Sequence[str]) -> tuple[CaptureState, ...]:
-    """Return what the bytes of each file tell, command lines without secrets; reads beginnings and ends only."""
-    return tuple(_redact(inspect_capture(path)) for path in paths)
+    """Return what the bytes of each file tell, command lines without secrets; reads beginnings and ends only.
+
+    Of captures in a trace's folder it is told what was noted of their writers.
+    """
+    writers = collect_writers(list(paths))
+    return tuple(replace(_redact(inspect_capture(path)), writer=writers.get(path)) for path in paths)
 
 
 def _redact(state: CaptureState) -> CaptureState:

@@ -13,10 +13,12 @@ from airmem.collect import clock
 from airmem.collect.processes import collect_tree_processes
 from airmem.collect.trace_place import MODE_FIELDS
 from airmem.collect.trace_subject import catches, has_open, holds_below
+from airmem.errors import UsageProblem
 from airmem.kernel.cmdline import redact
 from airmem.model.trace import TraceProgress
 from airmem.probes import memray, traces
 from airmem.probes.runner import start_program
+from airmem.probes.writer_notes import MOST_CRAMPED, growth_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +48,7 @@ SETTLE_SECONDS = 2.0
 
 
 class Growth:
-    """Sizes over time."""
+    """Sizes over time. `cramped` are the files that could not grow when they were last looked at."""
 
     def __init__(self, folder: str, elsewhere: str = "") -> None:
         self._folder = folder
@@ -54,11 +56,14 @@ class Growth:
         self._began = clock.monotonic_seconds()
         self._last = (0.0, 0)
         self._rate = 0.0
+        self.cramped: list[str] = []
 
     def look(self, stage: str) -> TraceProgress:
         """Return how far it is; growth is in bytes per second over the last two seconds or more."""
         files = [*traces.capture_files(self._folder), *traces.capture_file(self._elsewhere)]
         size_bytes = sum(size for _, size in files)
+        free_bytes = traces.free_bytes(self._folder)
+        self.cramped = [path for path, size in files if growth_bytes(size) > free_bytes]
         elapsed = clock.monotonic_seconds() - self._began
         if elapsed - self._last[0] >= 2.0:
             self._rate = max(0.0, (size_bytes - self._last[1]) / (elapsed - self._last[0]))
@@ -68,7 +73,7 @@ class Growth:
             size_bytes=size_bytes,
             file_count=len(files),
             growth_bytes=self._rate,
-            free_bytes=traces.free_bytes(self._folder),
+            free_bytes=free_bytes,
             stage=stage,
         )
 
@@ -84,6 +89,7 @@ class Launch:
         self._own_capture = "" if settings is None else _clear_own_capture(plan)
         self._growth = Growth(folder, self._own_capture)
         self._note = describe(plan, None)
+        self._cramped: set[int] = set()
         self._seen: list[int] = []
         self._settled_at = 0.0
         self._last = (0, 0, 0.0)
@@ -93,6 +99,7 @@ class Launch:
             signal.signal(number, lambda caught, _frame: self._seen.append(caught))
         at_terminal = any(os.isatty(number) for number in range(3))
         if settings is None:
+            traces.make_notes(folder)
             line = memray.launch_line(plan, folder, not at_terminal)
             self._running: Running = start_program(line, own_session=False)
         else:
@@ -125,10 +132,13 @@ class Launch:
                     self._pass_on(caught.si_signo)
             progress = self._growth.look("recording" if not self.stopped_by else "no longer recording")
             show(progress)
+            self._note_cramped()
             self._keep_within(progress)
             self._settle()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*PASSED_ON, signal.SIGCHLD})
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._growth.look("")
+        self._note_cramped()
         self._settle(at_once=True)
         if self._own_capture and traces.capture_file(self._own_capture):
             traces.take_in(self._own_capture, self._folder, traces.name_capture(self._plan.label, self.pid))
@@ -143,6 +153,20 @@ class Launch:
     def _pass_on(self, number: int) -> None:
         with suppress(ProcessLookupError):
             self._running.signal(number)
+
+    def _note_cramped(self) -> None:
+        """Note which processes record into files that have no room to grow: memray gives up when it next needs some.
+
+        Captures that have their last names were finished before, and need none.
+        """
+        pids = {traces.read_name(path)[0] for path in self._growth.cramped if not traces.is_settled(path)}
+        if self._own_capture in self._growth.cramped:
+            pids.add(self.pid)
+        new = {pid for pid in pids if pid is not None} - self._cramped
+        if new and len(self._cramped) < MOST_CRAMPED:
+            self._cramped |= new
+            with suppress(UsageProblem):
+                self.note(cramped_pids=sorted(self._cramped))
 
     def _keep_within(self, progress: TraceProgress) -> None:
         """End the recording, not the program, when the budget is used or the disk is nearly full."""

@@ -39,11 +39,24 @@ class CaptureHeader:
 
 
 @noun
+class WriterFacts:
+    """What was seen of a process while it wrote a capture; None is not known.
+
+    `was_recording` tells whether memray still recorded when it was told to end: it gives up where it cannot write.
+    `could_grow` tells whether the file system had room for the file's next step of growth whenever it was looked at.
+    """
+
+    was_recording: bool | None = None
+    could_grow: bool | None = None
+
+
+@noun
 class CaptureState:
     """What the bytes of a file tell without memray; None is unknown, `header` None when it is no capture.
 
     `is_whole` tells that a compressed file ends as its writer ends it. `has_trailer` tells that the records of an
-    uncompressed file do.
+    uncompressed file do, `padding_bytes` how many zeros come after its last byte. `writer` is what its maker noted
+    beside it, where airmem made it.
     """
 
     path: str
@@ -53,6 +66,8 @@ class CaptureState:
     is_whole: bool | None
     has_trailer: bool | None
     obstacle: str
+    padding_bytes: int | None = None
+    writer: WriterFacts | None = None
 
 
 @noun
@@ -113,7 +128,8 @@ class ViewSums:
 class CaptureFacts:
     """One file, read. `peak_bytes` is memray's own; `views` those that could be read; `problem` why none could.
 
-    `last_at_seconds` is when the last snapshot of the heap was taken. `reader_peak_bytes` and `reader_cpu_seconds` are
+    `last_at_seconds` is when the last snapshot of the heap was taken, `complaint` what memray said of its records when
+    it read them all. `reader_peak_bytes` and `reader_cpu_seconds` are
     what reading took.
     """
 
@@ -127,6 +143,7 @@ class CaptureFacts:
     timeline: tuple[TimelinePoint, ...] = ()
     views: tuple[ViewSums, ...] = ()
     problem: str = ""
+    complaint: str = ""
     reader_peak_bytes: int = 0
     reader_cpu_seconds: float = 0.0
 
@@ -257,11 +274,10 @@ class AnalyzeOptions:
 
     `application` are folders, or beginnings of paths below site-packages (`mypackage/`), that count as the application;
     none: all that is not installed, and airflow. `with_churn` None reads churn where it is cheap. `python` has the
-    memray that reads, empty for airmem's own. `ends` tells of files what only their maker knows (path, verdict).
+    memray that reads, empty for airmem's own.
     """
 
     application: tuple[str, ...] = ()
     with_churn: bool | None = None
     python: str = ""
     other_paths: tuple[str, ...] = ()
-    ends: tuple[tuple[str, str], ...] = ()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from airmem.errors import NotMeasurable
 from airmem.model.trace import TracePython
+from airmem.probes import traces
 from airmem.probes.runner import run_program
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def launch_line(plan: TracePlan, folder: str, owns_group: bool) -> list[str]:
         "folder": folder,
         "label": plan.label,
         "host": os.uname().nodename,
+        "notes": os.path.join(folder, traces.WRITERS),
         "airmem_pid": os.getpid(),
         "stop_signal": STOP_SIGNAL,
         "owns_group": owns_group,

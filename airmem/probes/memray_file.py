@@ -21,13 +21,16 @@ HEADER = struct.Struct("<7siIBBQQqq")
 
 COMMAND_LINE_BYTES = 4096
 HEAD_BYTES = HEADER.size + COMMAND_LINE_BYTES
-TRAILER = 0x01
-"""The last byte of a closed file before the zeros that memray pads it with (format versions 12 and 13, measured)."""
+TRAILER, TRAILER_OF_SUMS = 1, 15
+"""The last byte of a closed file before the zeros that memray pads it with: RecordType::TRAILER, and AGGREGATED_TRAILER
+of an aggregated file (memray's records.h, format versions 12 and 13)."""
 
 BLOCK_BYTES = 4096
 """memray grows a file that it does not compress in whole blocks, and leaves it so (measured)."""
 
-TAIL_BYTES = 1 << 16
+TAIL_BYTES = 1 << 20
+"""So much is read at once from the end: the padding may be a tenth of the file, as memray grows it by that much."""
+
 MOST_BLOCKS = 1 << 22
 """An LZ4 frame of 256 GiB in its blocks of 64 KiB: more is no capture."""
 
@@ -60,14 +63,17 @@ def _inspect(path: str, stream: BinaryIO, size_bytes: int) -> CaptureState:
         # A tracker that never began leaves the LZ4 frame of nothing: 11 bytes.
         obstacle = "nothing was recorded" if is_compressed and not head else "no memray header"
         return _state(path, size_bytes, is_compressed=is_compressed, obstacle=obstacle)
+    trailer = TRAILER_OF_SUMS if header.is_aggregated else TRAILER
+    last, padding = (0, 0) if is_compressed else _find_end(stream, size_bytes)
     return CaptureState(
         path=path,
         size_bytes=size_bytes,
         header=header,
         is_compressed=is_compressed,
         is_whole=_ends_as_frame(stream, size_bytes) if is_compressed else None,
-        has_trailer=None if is_compressed else _has_trailer(stream, size_bytes),
+        has_trailer=None if is_compressed else last == trailer and size_bytes % BLOCK_BYTES == 0,
         obstacle="",
+        padding_bytes=None if is_compressed else padding,
     )
 
 
@@ -171,13 +177,18 @@ def _ends_as_frame(stream: BinaryIO, size_bytes: int) -> bool:
     return False
 
 
-def _has_trailer(stream: BinaryIO, size_bytes: int) -> bool:
-    """Whether the last byte that is not padding is a trailer, in a file of whole blocks as memray leaves it.
+def _find_end(stream: BinaryIO, size_bytes: int) -> tuple[int, int]:
+    """Return (last byte that is not padding, how many bytes of padding follow) of a file that is not compressed.
 
-    Any byte may be where a copy was cut, so that one in some hundred of them looks like a trailer.
+    The last byte alone proves nothing: of those that a full disk or a copy cut anywhere, up to one in seven looks like
+    a trailer (measured with native frames). memray leaves files of whole blocks, and room behind a trailer.
     """
-    if size_bytes % BLOCK_BYTES:
-        return False
-    stream.seek(max(0, size_bytes - TAIL_BYTES))
-    tail = stream.read(TAIL_BYTES).rstrip(b"\0")
-    return bool(tail) and tail[-1] == TRAILER
+    end = size_bytes
+    while end > 0:
+        start = max(0, end - TAIL_BYTES)
+        stream.seek(start)
+        tail = stream.read(end - start).rstrip(b"\0")
+        if tail:
+            return tail[-1], size_bytes - start - len(tail)
+        end = start
+    return 0, size_bytes

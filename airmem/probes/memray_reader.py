@@ -29,14 +29,14 @@ if __name__ == "__main__":
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     Frame = tuple[str, str, int]
     Emit = Callable[[str, Any], None]
 
-SILENCE = 60
-"""A log level above memray's highest: what its parser says of a cut file is said by airmem."""
+ERRORS, SILENCE = 40, 60
+"""Log levels of memray; it has none as high as the second."""
 
 FIRST_FRAMES = 12
 """So many innermost frames are asked for at first, as long as most stacks have their three frames among them."""
@@ -202,10 +202,11 @@ def read_capture(path: str, request: dict[str, Any], emit: Emit) -> None:
     """
     import memray  # noqa: PLC0415  # what else is in here works without
 
-    memray.set_log_level(SILENCE)  # type: ignore[attr-defined,unused-ignore]
     places = Places(request["application"])
-    with memray.FileReader(path) as reader:
-        emit("capture", _describe(reader.metadata, memray.__version__))  # type: ignore[attr-defined,unused-ignore]
+    with _complaints() as said, memray.FileReader(path) as reader:
+        memray.set_log_level(SILENCE)  # type: ignore[attr-defined,unused-ignore]
+        described = _describe(reader.metadata, memray.__version__)  # type: ignore[attr-defined,unused-ignore]
+        emit("capture", {**described, "complaint": said()})
         emit("timeline", _thin(list(reader.get_memory_snapshots()), request["point_count"]))
         _give_back()
         for name in request["views"]:
@@ -218,6 +219,32 @@ def read_capture(path: str, request: dict[str, Any], emit: Emit) -> None:
             "cpu_seconds": sum(one.ru_utime + one.ru_stime for one in uses),
         },
     )
+
+
+@contextlib.contextmanager
+def _complaints() -> Iterator[Callable[[], str]]:
+    """Catch what memray says of a file on standard error while it opens it; yields what returns that.
+
+    Opening reads all records. Where they do not end as records do, memray says so there and nowhere else.
+    """
+    import memray  # noqa: PLC0415
+
+    sys.stderr.flush()
+    before = os.dup(2)
+    file = os.memfd_create("said")
+    os.dup2(file, 2)
+    memray.set_log_level(ERRORS)  # type: ignore[attr-defined,unused-ignore]
+
+    def said() -> str:
+        os.dup2(before, 2)
+        return os.pread(file, 4096, 0).decode(errors="replace").strip()
+
+    try:
+        yield said
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(file)
 
 
 def _sum(reader: Any, name: str, places: Places) -> dict[str, Any]:

@@ -3,6 +3,7 @@
     PLACE/scheduler-20261120T161530-4711/trace.json      what was traced, how, and what became of it
                                          scheduler-HOST-PID-TIME.bin
                                          state.json      written by the supervisor of an attached memray
+                                         writers         what the traced processes note at their end (writer_notes)
 
 Nothing here follows a symbolic link or replaces a file of somebody else.
 """
@@ -25,8 +26,12 @@ PLAN = "plan.json"
 ATTEMPT = "attempt"
 CAPTURE = ".bin"
 CHILD = "-child-"
-OWN_NAMES = (DOCUMENT, STATE, PLAN, f"{STATE}.partial", f"{DOCUMENT}.partial")
+WRITERS = "writers"
+OWN_NAMES = (DOCUMENT, STATE, PLAN, WRITERS, f"{STATE}.partial", f"{DOCUMENT}.partial")
 MOST_BYTES = 1 << 20
+SPARE_BYTES = 1 << 14
+"""Room in a document for what is noted in it later, when the disk may be full."""
+
 ROOM = "Name a folder that is writable and has room with -o DIR."
 
 
@@ -82,40 +87,63 @@ def make_attempt(folder: str, user_id: int, group_id: int) -> str:
 def write_document(folder: str, name: str, document: dict[str, Any]) -> None:
     """Write a document into a trace's folder, whole or not at all. Errors: UsageProblem.
 
-    On a full disk one that is there already is written over, in the room that it has.
+    On a full disk one that is there already is written over, in the room that it has: each has some to spare.
     """
     path = os.path.join(folder, name)
-    new = os.O_CREAT | os.O_TRUNC
+    text = json.dumps(document)
     try:
         try:
-            _write(f"{path}.partial", document, new)
+            _write(f"{path}.partial", text.ljust(len(text) + SPARE_BYTES), os.O_CREAT | os.O_TRUNC)
             os.replace(f"{path}.partial", path)
         except OSError as problem:
             if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             with suppress(OSError):
                 os.unlink(f"{path}.partial")
-            _write(path, document, 0)
+            room = os.stat(path).st_size
+            if len(text) > room:
+                raise
+            _write(path, text.ljust(room), 0)
     except OSError as problem:
         raise UsageProblem(f"cannot write {path}: {problem.strerror}", ROOM) from problem
 
 
-def _write(path: str, document: dict[str, Any], more: int) -> None:
+def _write(path: str, text: str, more: int) -> None:
     file = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | more, 0o600)
-    with open(file, "w", encoding="utf-8") as stream:
-        json.dump(document, stream)
-        stream.truncate()
+    with open(file, "w", encoding="ascii") as stream:
+        stream.write(text)
+
+
+def make_notes(folder: str) -> None:
+    """Make the file in which each traced process notes its end, with room. Errors: UsageProblem when there is none."""
+    path = os.path.join(folder, WRITERS)
+    try:
+        _write(path, "\0" * SPARE_BYTES, os.O_CREAT | os.O_EXCL)
+    except OSError as problem:
+        raise UsageProblem(f"cannot write {path}: {problem.strerror}", ROOM) from problem
+
+
+def read_notes(folder: str) -> str:
+    """Return what traced processes have noted, empty if there is nothing."""
+    return _read(folder, WRITERS).rstrip(b"\0").decode(errors="replace")
 
 
 def read_document(folder: str, name: str) -> dict[str, Any] | None:
     """Return a document of a trace's folder, None if there is none that can be read."""
     try:
-        file = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with open(file, "rb") as stream:
-            found = json.loads(stream.read(MOST_BYTES))
-    except (OSError, ValueError, RecursionError):
+        found = json.loads(_read(folder, name))
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _read(folder: str, name: str) -> bytes:
+    try:
+        file = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(file, "rb") as stream:
+            return stream.read(MOST_BYTES)
+    except OSError:
+        return b""
 
 
 def trace_folders(place: str) -> list[str]:

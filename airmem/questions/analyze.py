@@ -57,7 +57,7 @@ def answer_analyze(
     captures = collector.collect([*states, *others])
     read, compared = captures[: len(states)], captures[len(states) :]
     _check_memray(captures, asked.python)
-    files = judge_files(read, dict(asked.ends))
+    files = judge_files(read)
     if not any(one.views for one in read):
         raise _refuse(files)
     known = Distributions(collect_records(_folders(captures)))
@@ -72,7 +72,7 @@ def answer_analyze(
             took_seconds=clock.monotonic_seconds() - began,
             host=collect_host(source),
         ),
-        files=(*files, *judge_files(compared, {}, "other ")),
+        files=(*files, *judge_files(compared, "other ")),
         totals=totals,
         by_distribution=distributions,
         by_application_frame=frames,
@@ -98,20 +98,17 @@ def draw_flamegraph(path: str, python: str = "") -> bytes:
     return collect_flamegraph(path, python)
 
 
-def judge_files(
-    captures: Sequence[CaptureFacts], ends: dict[str, str] | None = None, prefix: str = ""
-) -> tuple[CaptureFile, ...]:
-    """Return each file's verdict and sums. `ends` are verdicts that only a file's maker knows, by path."""
+def judge_files(captures: Sequence[CaptureFacts], prefix: str = "") -> tuple[CaptureFile, ...]:
+    """Return each file's verdict and sums."""
     names = {one.state.path for one in captures}
-    return tuple(_judge(one, names, ends or {}, prefix) for one in captures)
+    return tuple(_judge(one, names, prefix) for one in captures)
 
 
-def _judge(facts: CaptureFacts, names: set[str], ends: dict[str, str], prefix: str) -> CaptureFile:
+def _judge(facts: CaptureFacts, names: set[str], prefix: str) -> CaptureFile:
     state, header = facts.state, facts.state.header
     pid = facts.pid if facts.pid is not None else header.pid if header else None
     is_child = _is_child(state, pid, names)
     verdict, detail = judge_end(facts, is_child)
-    verdict = ends.get(state.path, verdict) if verdict in ("killed", "ended_early", "complete") else verdict
     sums = {view.view: view.total_bytes for view in facts.views}
     return CaptureFile(
         path=state.path,

@@ -38,14 +38,34 @@ if __name__ == "__main__":
 """
 FILLING = """
 import os, sys, time
-room = os.statvfs(sys.argv[1])
-with open(os.path.join(sys.argv[1], "filler"), "wb") as file:
-    os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - 4096)
+disk, how = sys.argv[1:]
+filler = os.path.join(disk, "filler")
+def fill():
+    room = os.statvfs(disk)
+    with open(filler, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - 4096)
 def deeper(level):
     return [str(level)] * 50 if level == 0 else deeper(level - 1)
-end = time.monotonic() + 4
-while time.monotonic() < end:
-    kept = [deeper(number % 30) for number in range(2000)]
+def work(seconds=1.5):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for _ in range(2):
+            kept = [deeper(number % 30) for number in range(2000)]
+child = os.fork() if how == "in a child" else 0
+if child:
+    os.waitpid(child, 0)
+else:
+    work(0.1)
+    if how != "at the end":
+        fill()
+    work()
+    if how == "for a while":
+        os.unlink(filler)
+        work()
+    if how == "in a child" or how == "and left by os._exit":
+        os._exit(3)
+    if how == "at the end":
+        fill()
 print("survived", flush=True)
 sys.exit(3)
 """
@@ -199,15 +219,43 @@ def test_the_budget_ends_the_recording_in_every_process_and_not_the_program(plac
     assert {file["verdict"] for file in files} == {"complete"}
 
 
-def test_a_full_disk_is_told_and_the_program_lives(small_disk: Path, tmp_path):
+@pytest.mark.parametrize("how", ["to its end", "for a while", "in a child", "and left by os._exit"])
+def test_a_full_disk_is_told_and_the_program_lives(how: str, small_disk: Path, tmp_path):
     source = tmp_path / "filling.py"
     source.write_text(FILLING)
-    done = trace(small_disk, source, small_disk, options=("--detail", "--budget", "3M"))
+    done = trace(small_disk, source, small_disk, how, options=("--detail", "--budget", "3M"))
     assert done.returncode == 3, done.stderr
-    assert done.stdout == "survived\n"
-    (file,) = files_of(small_disk)
+    assert done.stdout == ("" if how == "and left by os._exit" else "survived\n")
     assert "No space left on device" in done.stderr  # memray's own words, which it says while it goes on
-    assert file["verdict"] == "disk_full"
+    role = "child" if how == "in a child" else "parent"
+    (file,) = [one for one in files_of(small_disk) if one["role"] == role]
+    assert file["verdict"] == "disk_full", file
+    (small_disk / "filler").unlink(missing_ok=True)
+    read = run_airmem("analyze", file["path"], "--format", "json", "--fail-on", "warning")
+    assert read.returncode == 1, read.stderr
+    assert json.loads(read.stdout)["files"][0]["verdict"] == "disk_full"
+
+
+def test_a_disk_that_is_full_only_when_a_file_is_compressed_costs_no_records(small_disk: Path, tmp_path):
+    source = tmp_path / "filling.py"
+    source.write_text(FILLING)
+    done = trace(small_disk, source, small_disk, "at the end", options=("--budget", "3M"))
+    assert done.returncode == 3, done.stderr
+    assert "Failed to compress input file" in done.stderr
+    (file,) = files_of(small_disk)
+    assert file["verdict"] == "complete", file
+    (small_disk / "filler").unlink()
+    read = run_airmem("analyze", file["path"], "--format", "json")
+    assert json.loads(read.stdout)["files"][0]["verdict"] == "complete"
+
+
+def test_sums_that_found_no_room_are_told(small_disk: Path, tmp_path):
+    source = tmp_path / "filling.py"
+    source.write_text(FILLING)
+    options = ("--aggregate", "--no-follow-fork", "--budget", "3M")
+    done = trace(small_disk, source, small_disk, "at the end", options=options)
+    assert done.returncode == 3, done.stderr
+    assert [one["verdict"] for one in files_of(small_disk)] == ["disk_full"]
 
 
 def test_a_place_without_room_is_refused_before_anything_is_started(small_disk: Path):
@@ -236,7 +284,7 @@ def test_old_traces_are_removed_and_nothing_else(place, script, tmp_path):
     time.sleep(1.1)
     refused = run_airmem("trace", "--clean", "1s", "-o", place, stdin=subprocess.DEVNULL)
     assert refused.returncode == 2
-    assert len([*folder.iterdir()]) == 6
+    assert len([*folder.iterdir()]) == 7
     done = run_airmem("trace", "--clean", "1s", "--yes", "-o", place)
     assert "Removed 1 trace" in done.stdout
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]

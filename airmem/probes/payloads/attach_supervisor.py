@@ -36,6 +36,12 @@ AFTERMATH_SECONDS = 15.0
 """memray waits 10 s for a target that does not answer (inject_control_channel, memray 1.20)."""
 
 RETRY_SECONDS = 5.0
+SPARE_BYTES = 1 << 14
+"""Room in the state for what is told later, when the disk may be full."""
+
+GROWTH_RATIO = 1.1
+PAGE_BYTES = 4096
+"""By so much, to whole pages, memray makes a file larger when it is full (FileSink::grow in memray's sink.cpp)."""
 
 
 class Target:
@@ -191,6 +197,8 @@ class Supervisor:
             if not self._target.holds(self._plan["output"]):
                 return "ended_elsewhere"
             size_bytes, free_bytes = self._room()
+            if free_bytes < _growth_bytes(size_bytes) and "cramped_pids" not in self._state:
+                self._tell(cramped_pids=[self._target.pid])
             if size_bytes > self._plan["budget_bytes"]:
                 return "budget"
             if free_bytes < self._plan["least_free_bytes"]:
@@ -257,15 +265,17 @@ class Supervisor:
             self._write_state()
 
     def _write_state(self) -> None:
-        partial = self._plan["state"] + ".partial"
+        path, text = self._plan["state"], json.dumps(self._state)
         try:
-            with open(partial, "w", encoding="utf-8") as stream:  # in a folder that is airmem's alone
-                json.dump(self._state, stream)
-            os.replace(partial, self._plan["state"])
+            with open(f"{path}.partial", "w", encoding="ascii") as stream:  # in a folder that is airmem's alone
+                stream.write(text.ljust(len(text) + SPARE_BYTES))
+            os.replace(f"{path}.partial", path)
         except OSError:  # a full disk has room where a file is already
-            with open(self._plan["state"], "r+", encoding="utf-8") as stream:
-                json.dump(self._state, stream)
-                stream.truncate()
+            room = os.stat(path).st_size
+            if len(text) > room:
+                return
+            with open(path, "r+", encoding="ascii") as stream:
+                stream.write(text.ljust(room))
 
 
 def _wait(condition: Callable[[], bool], seconds: float, pause: float = LOOK_SECONDS) -> bool:
@@ -276,6 +286,11 @@ def _wait(condition: Callable[[], bool], seconds: float, pause: float = LOOK_SEC
             return False
         time.sleep(pause)
     return True
+
+
+def _growth_bytes(size_bytes: int) -> int:
+    """Return how much room a capture of this size takes when it grows next."""
+    return (int(size_bytes * GROWTH_RATIO) // PAGE_BYTES + 1) * PAGE_BYTES - size_bytes
 
 
 def _is_file(path: str) -> bool:

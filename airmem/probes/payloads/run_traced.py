@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from memray import Tracker
 
 PR_SET_PDEATHSIG = 1
+NOTES_BYTES = 1 << 20
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
         sys.path.pop(0)  # this folder: what is in it must not hide what the program imports
     options, words = json.loads(sys.argv[1]), sys.argv[2:]
     sys.argv = words  # what memray writes down as the command line
-    recording = Recording(make_tracker(options), options["stop_signal"])
+    recording = Recording(make_tracker(options), options["stop_signal"], options["notes"])
     die_with(options["airmem_pid"])
     if options["owns_group"]:  # what is sent to airmem's group comes through airmem, once
         os.setpgid(0, 0)
@@ -66,8 +67,9 @@ def make_tracker(options: dict[str, Any]) -> Tracker:
 class Recording:
     """A tracker that ends once: at the program's end or on a signal, in each process by itself."""
 
-    def __init__(self, tracker: Tracker, stop_signal: int) -> None:
+    def __init__(self, tracker: Tracker, stop_signal: int, notes: str) -> None:
         self._tracker = tracker
+        self._notes = notes
         self._is_active = False
         signal.signal(stop_signal, self._on_signal)  # forked children keep the handler, programs that they run do not
 
@@ -80,7 +82,23 @@ class Recording:
         """End it, if that has not been done."""
         if self._is_active:
             self._is_active = False
+            still_records = self._still_records()
             self._tracker.__exit__(None, None, None)
+            if still_records is not None:
+                note_end(self._notes, "recording" if still_records else "gave_up")
+
+    def _still_records(self) -> bool | None:
+        """Whether memray still records in this process: it gives up where it cannot write. None if it does not tell.
+
+        A tracker that has begun refuses to begin again, and says whether that is because one is active.
+        """
+        try:
+            self._tracker.__enter__()
+        except RuntimeError as refusal:
+            if "No more than one Tracker" in str(refusal):
+                return True
+            return False if "stale output handle" in str(refusal) else None
+        return None
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -91,6 +109,22 @@ def name_file(options: dict[str, Any]) -> str:
     """Return a path that says what, where, who and when; its folder is this trace's alone."""
     when = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     return os.path.join(options["folder"], f"{options['label']}-{options['host']}-{os.getpid()}-{when}.bin")
+
+
+def note_end(notes: str, word: str) -> None:
+    """Note how the recording of this process ended, over zeros that are there for it: the disk may be full."""
+    try:
+        file = os.open(notes, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:  # the program has another root or user by now
+        return
+    try:
+        os.lockf(file, os.F_LOCK, 0)
+        end = len(os.read(file, NOTES_BYTES).rstrip(b"\0"))
+        os.pwrite(file, f"{os.getpid()} {word}\n".encode(), end)
+    except OSError:
+        pass
+    finally:
+        os.close(file)
 
 
 def die_with(airmem_pid: int) -> None:

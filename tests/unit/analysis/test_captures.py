@@ -19,6 +19,7 @@ from airmem.model.allocation import (
     PlaceSum,
     TimelinePoint,
     ViewSums,
+    WriterFacts,
 )
 from airmem.probes.installed import parse_record
 from airmem.services.airflow_parts import component_of
@@ -47,6 +48,14 @@ def state(**changes):
         has_trailer=None, obstacle="",
     )  # fmt: skip
     return replace(facts, **changes)
+
+
+def raw(**changes):
+    return state(is_compressed=False, is_whole=None, **{"has_trailer": True, **changes})
+
+
+def left(**changes):
+    return raw(allocation_count=0, ended_at_seconds=100.001, has_trailer=False, **changes)
 
 
 def facts(causes=(), *, last=159.99, fine=True, seconds=60.0, **changes):
@@ -90,11 +99,31 @@ def facts(causes=(), *, last=159.99, fine=True, seconds=60.0, **changes):
         ({"last_at_seconds": 150.0}, False, "disk_full"),
         ({"state": state(is_compressed=False, is_whole=None, has_trailer=False)}, False, "disk_full"),
         ({"state": state(is_compressed=False, is_whole=None, has_trailer=False, size_bytes=8191)}, False, "truncated"),
+        ({"state": raw(padding_bytes=900)}, False, "complete"),
+        ({"state": raw(padding_bytes=0)}, False, "disk_full"),  # chance makes one byte in some a trailer
+        ({"state": raw(padding_bytes=0, writer=WriterFacts(was_recording=True))}, False, "complete"),
+        ({"state": state(writer=WriterFacts(was_recording=False))}, False, "disk_full"),
+        ({"state": state(writer=WriterFacts(could_grow=False))}, False, "disk_full"),
+        ({"state": state(writer=WriterFacts(was_recording=True, could_grow=False))}, False, "complete"),
+        ({"state": state(writer=WriterFacts(was_recording=True)), "last_at_seconds": 150.0}, False, "complete"),
+        ({"complaint": "Memray ERROR: Failed to process frame push"}, False, "disk_full"),
+        ({"state": left(padding_bytes=0)}, True, "disk_full"),
+        ({"state": left(padding_bytes=0)}, False, "disk_full"),
+        ({"state": left(padding_bytes=0, writer=WriterFacts(could_grow=True))}, True, "ended_early"),
+        ({"state": left(padding_bytes=9, writer=WriterFacts(could_grow=False))}, True, "disk_full"),
+        ({"state": left(padding_bytes=9)}, True, "ended_early"),
+        ({"state": left(padding_bytes=900, writer=WriterFacts(could_grow=False))}, False, "killed"),
+        ({"state": left(padding_bytes=0, size_bytes=8191)}, False, "killed"),
         ({"state": state(is_whole=False)}, False, "truncated"),
         ({"state": state(is_whole=False), "views": (), "problem": "OSError: no"}, False, "truncated"),
         ({"views": (), "problem": "memray's reader ended by signal 11"}, False, "damaged"),
         ({"views": (), "problem": "OSError: a is incompatible with this version of memray"}, False, "other_version"),
         ({"state": replace(state(), header=None, obstacle="empty"), "views": ()}, False, "no_capture"),
+        (
+            {"state": state(header=None, obstacle="empty", writer=WriterFacts(was_recording=True)), "views": ()},
+            False,
+            "disk_full",
+        ),
     ],
 )
 def test_a_verdict_follows_from_what_was_seen(changes, is_child, verdict):

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airmem.probes.memray_file import HEADER, inspect_capture, parse_header, unpack_beginning, unpack_block
+from airmem.probes.memray_file import (
+    HEADER,
+    TAIL_BYTES,
+    inspect_capture,
+    parse_header,
+    unpack_beginning,
+    unpack_block,
+)
 
 
 def header(*, version=13, count=7, start=1_000, end=2_500, aggregated=0, words=b"/opt/bin/airflow scheduler", pid=42):
@@ -81,9 +88,19 @@ def test_the_trailer_is_looked_for_before_the_padding(tmp_path, tail, has_traile
     whole = header() + b"records" + tail
     whole += bytes(-len(whole) % 4096)
     (tmp_path / "capture").write_bytes(whole)
-    assert inspect_capture(str(tmp_path / "capture")).has_trailer is has_trailer
+    state = inspect_capture(str(tmp_path / "capture"))
+    assert state.has_trailer is has_trailer
+    assert state.padding_bytes == len(whole) - len(whole.rstrip(b"\0"))
     (tmp_path / "capture").write_bytes(whole.rstrip(b"\0"))
     assert inspect_capture(str(tmp_path / "capture")).has_trailer is False
+
+
+def test_the_end_is_found_before_padding_of_any_size(tmp_path):
+    whole = (header() + b"\x01").ljust(3 * TAIL_BYTES, b"\0")
+    (tmp_path / "capture").write_bytes(whole)
+    state = inspect_capture(str(tmp_path / "capture"))
+    assert state.has_trailer is True
+    assert state.padding_bytes == 3 * TAIL_BYTES - len(header()) - 1
 
 
 @given(st.binary(max_size=300))
