@@ -48,10 +48,17 @@ class FrameIndex:
             self._block_cells = larger
         cells: Cells = self._block_cells[blocks]
         if cells.min() == 0:
-            self._add_blocks(np.unique(blocks[cells == 0]))
+            self._add_blocks(self._distinct(blocks[cells == 0]))
             cells = self._block_cells[blocks]
         inside: Cells = (frames & (BLOCK_FRAMES - 1)).astype(np.int32) - np.int32(1)
         return np.add(cells, inside)
+
+    def _distinct(self, blocks: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return each of these new blocks once, without sorting: of equal ones that whose number the table holds."""
+        order = np.arange(len(blocks), dtype=np.int32)
+        self._block_cells[blocks] = order
+        distinct: npt.NDArray[np.int64] = blocks[self._block_cells[blocks] == order]
+        return distinct
 
     def _add_blocks(self, blocks: npt.NDArray[np.int64]) -> None:
         first = (self._block_count << BLOCK_BITS) + 1
@@ -60,7 +67,7 @@ class FrameIndex:
         self._block_cells[blocks] = first + (np.arange(len(blocks), dtype=np.int32) << BLOCK_BITS)
         size = self._block_count << BLOCK_BITS
         if size > len(self._processes):
-            room = max(size, len(self._processes) * 3 // 2)
+            room = max(size, len(self._processes) * 2)
             self._processes = _grown(self._processes, room)
             self._marks = _grown(self._marks, room)
             if self._mappings is not None:

@@ -174,38 +174,42 @@ class _Join:
         return TreeSharing(
             by_process=tuple(
                 None if one is None else (sharing, one.table.account)
-                for one, sharing in zip(self._members, divided, strict=True)
+                for one, (sharing, _) in zip(self._members, divided, strict=True)
             ),
             distinct_bytes=self._index.frame_count * PAGE_BYTES,
             exclusive_bytes=exclusive_bytes,
             unsettled=self._unsettled,
-            stray_bytes=sum(map(self._strays, self._members, divided)),
+            stray_bytes=sum(stray_bytes for _, stray_bytes in divided),
         )
 
-    def _strays(self, member: _Member | None, sharing: Sharing | None) -> int:
-        """Return the bytes that a process seems to share with outsiders although they are anonymous.
+    def _divide(self, position: int, member: _Member | None) -> tuple[Sharing | None, int]:
+        """Return with whom a process shares, and how much of that is stray (see _strays).
 
-        Not for the root, whose own parent is an outsider. Bit 56 tells of a huge page only what holds for its first
-        page, so the kernel's own sums have the last word.
+        Where more is shared than the kernel's sums allow, the process has changed.
         """
-        if member is None or sharing is None or member.is_suspect is None:
-            return 0
-        suspects = int(np.count_nonzero(member.is_suspect & ~self._index.is_shared(member.cells)))
-        return min(sharing.outside_bytes, suspects * PAGE_BYTES)
-
-    def _divide(self, position: int, member: _Member | None) -> Sharing | None:
-        """Return with whom a process shares; where more is shared than the kernel's sums allow, it has changed."""
         if member is None:
-            return None
+            return None, 0
         account = member.table.account
         if account.rss_bytes is None or account.uss_bytes is None:
-            return None
+            return None, 0
+        is_shared = self._index.is_shared(member.cells)
         parent_bytes = member.parent_pages * PAGE_BYTES
-        siblings_bytes = int(np.count_nonzero(self._index.is_shared(member.cells))) * PAGE_BYTES
+        siblings_bytes = int(np.count_nonzero(is_shared)) * PAGE_BYTES
         outside_bytes = account.rss_bytes - account.uss_bytes - parent_bytes - siblings_bytes
         if outside_bytes < 0:
             self._unsettled[position] = outside_bytes
-        return Sharing(parent_bytes=parent_bytes, siblings_bytes=siblings_bytes, outside_bytes=max(0, outside_bytes))
+        outside_bytes = max(0, outside_bytes)
+        sharing = Sharing(parent_bytes=parent_bytes, siblings_bytes=siblings_bytes, outside_bytes=outside_bytes)
+        return sharing, min(outside_bytes, _strays(member.is_suspect, is_shared))
+
+
+def _strays(is_suspect: Flags | None, is_shared: Flags) -> int:
+    """Return the bytes that a process seems to share with outsiders although they are anonymous.
+
+    Not for the root, whose own parent is an outsider. Bit 56 tells of a huge page only what holds for its first page,
+    so the kernel's own sums have the last word.
+    """
+    return 0 if is_suspect is None else int(np.count_nonzero(is_suspect & ~is_shared)) * PAGE_BYTES
 
 
 def _counted(
