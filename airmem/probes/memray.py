@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airmem.model.trace import TraceMode, TracePlan
 
 PAYLOADS = os.path.join(os.path.dirname(__file__), "payloads")
+ATTACHER = os.path.join(PAYLOADS, "attach_memray.py")
 ASK_SECONDS = 60.0
 PYTHON_FACTS = ("executable", "version", "memray_version", "airflow_version")
 STOP_SIGNAL = int(signal.SIGRTMAX) - 5
@@ -87,12 +88,12 @@ def attach_line(python: str, mode: TraceMode, output: str, pid: int) -> list[str
     """
     flags = ["--native"] * mode.with_native + ["--trace-python-allocators"] * mode.with_python_allocators
     flags += ["--aggregate"] * mode.is_aggregated + ["--follow-fork"] * mode.follows_forks
-    return [python, "-m", "memray", "attach", "--method", "gdb", *flags, "-o", output, str(pid)]
+    return [python, ATTACHER, "attach", "--method", "gdb", *flags, "-o", output, str(pid)]
 
 
 def detach_line(python: str, pid: int) -> list[str]:
     """Return the command line of `memray detach`."""
-    return [python, "-m", "memray", "detach", "--method", "gdb", str(pid)]
+    return [python, ATTACHER, "detach", "--method", "gdb", str(pid)]
 
 
 def supervisor_line(airmem_python: str, plan_path: str) -> list[str]:

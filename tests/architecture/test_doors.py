@@ -38,9 +38,10 @@ READERS = (
     RECORDER,
     "airmem.probes.payloads.freeze_trial",
     "airmem.probes.payloads.attach_supervisor",
+    "airmem.probes.payloads.attach_memray",
 )
 """The collector, its page tables and payloads read by themselves, because they run alone where airmem is not installed; the
-supervisor, because it must go on when airmem is killed."""
+supervisor, because it must go on when airmem is killed; attach_memray names a file of its own memory to gdb."""
 
 OPENERS = words("open listdir scandir walk readlink fdopen read_text read_bytes write_text write_bytes")
 TOUCHING = OPENERS | words("stat lstat exists isfile isdir islink lexists access Path statvfs glob")
