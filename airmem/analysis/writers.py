@@ -36,7 +36,7 @@ DOUBT_RATIO = 0.01
 """Up to this part of the differing pages may rest on who forked rather than on flags for an answer to be exact."""
 
 BUSY_RATIO = 0.05
-"""A parent that wrote more than this part of the pages that a child copied, too, has been at work since the fork."""
+"""A parent that wrote more than this part of the pages that a child copied has been at work since the fork."""
 
 SAME_RATIO = 0.1
 """Processes of which more than this part of their common pages is mapped once, by both, are one address space; bit 56
@@ -53,8 +53,9 @@ class Member:
     `in_parent` is each page's place among the parent's pages, -1 where it has none. `is_shared` tells where another
     process of the family maps the same frame, `is_joint` where a sibling does and the parent does not.
     `differing_count` and `doubtful_count` are pages whose frames differ, and those of them whose writer is inferred.
-    `is_parent_busy`: the parent wrote pages that this one copied, too. `is_same_memory`: it runs in its parent's memory
-    (vfork), so that there is nothing to compare.
+    `both_wrote_count` copied pages were written by the parent, too: whoever was first copied, the other one kept the
+    original; None where flags do not tell. `is_parent_busy`: those are many. `is_same_memory`: it runs in its parent's
+    memory (vfork), so that there is nothing to compare.
     """
 
     position: int
@@ -71,6 +72,7 @@ class Member:
     children: list[Member] = field(default_factory=list)
     differing_count: int = 0
     doubtful_count: int = 0
+    both_wrote_count: int | None = None
     is_exact: bool = True
     is_parent_busy: bool = False
     is_same_memory: bool = False
@@ -164,14 +166,15 @@ def _by_frames(tables: AnonymousTables, family: list[Member]) -> None:
         differing[member.position] = (own[~is_same], theirs[~is_same])
     exclusive = _Exclusive(tables, family)
     for elder in family:
-        if elder.children:
-            _find_siblings(elder)
-    for member in family:
-        if member.parent is not None:
-            own, theirs = differing[member.position]
-            member.differing_count = len(own)
-            member.is_exact = exclusive.is_known
-            _settle(member, own, theirs, exclusive)
+        if not elder.children:
+            continue
+        _find_siblings(elder)
+        is_elders = _exclusive_of(elder, [differing[child.position][1] for child in elder.children], exclusive)
+        for child in elder.children:
+            own, theirs = differing[child.position]
+            child.differing_count = len(own)
+            child.is_exact = exclusive.is_known
+            _settle(child, own, theirs, exclusive, is_elders[theirs])
 
 
 class _Exclusive:
@@ -193,6 +196,16 @@ class _Exclusive:
         if found is not None:
             told[order] = found
         return told
+
+
+def _exclusive_of(elder: Member, differing: list[Pages], exclusive: _Exclusive) -> Flags:
+    """Tell which of a parent's pages at the places where children differ are exclusive to it; False elsewhere."""
+    found = np.zeros(len(elder.pages), np.bool_)
+    wanted = np.zeros(len(elder.pages), np.bool_)
+    for places in differing:
+        wanted[places] = True
+    found[wanted] = exclusive.of(elder.frames[wanted])
+    return found
 
 
 def _is_same_memory(member: Member, is_same: Flags, own: Pages, theirs: Pages) -> bool:
@@ -222,26 +235,22 @@ def _find_siblings(elder: Member) -> None:
         child.states[mine[child.states[mine] == NEW]] = FREED_BY_PARENT
 
 
-def _settle(member: Member, own: Pages, theirs: Pages, exclusive: _Exclusive) -> None:
-    """Name the writer of each page whose frames differ."""
-    elder = member.parent
-    assert elder is not None  # noqa: S101  # the caller chose those with a parent
-    mine, parents = member.frames[own], elder.frames[theirs]
+def _settle(member: Member, own: Pages, theirs: Pages, exclusive: _Exclusive, is_elders: Flags) -> None:
+    """Name the writer of each page whose frames differ; `is_elders` tells where the parent's is exclusive."""
     if not exclusive.is_known:
         by_parent = _is_minority(member, own, theirs)
         member.doubtful_count = len(own)
     else:
-        is_mine = exclusive.of(mine)
+        is_mine = exclusive.of(member.frames[own])
         rest = np.flatnonzero(~is_mine)
         by_parent = ~is_mine
-        by_parent[rest] = exclusive.of(parents[rest]) | _is_in_another_line(member, own[rest])
+        by_parent[rest] = is_elders[rest] | _is_in_another_line(member, own[rest])
         doubtful = ~is_mine & ~by_parent
         member.doubtful_count = int(np.count_nonzero(doubtful))
         if member.doubtful_count and not _has_forked(member, exclusive):
             by_parent |= doubtful
-        both = np.flatnonzero(is_mine)
-        both = both[:: max(1, len(both) // PROBE_FRAMES)]
-        member.is_parent_busy = bool(len(both)) and float(np.mean(exclusive.of(parents[both]))) > BUSY_RATIO
+        member.both_wrote_count = int(np.count_nonzero(is_mine & is_elders))
+        member.is_parent_busy = member.both_wrote_count > BUSY_RATIO * int(np.count_nonzero(is_mine))
     member.states[own] = np.where(by_parent, COPIED_BY_PARENT, COPIED)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from airmem.collect import clock
+from airmem.collect.pacing import Pace
 from airmem.collect.pages import MOST_PAGES, SPARSE_PAGES, read_by_frame
 from airmem.errors import Malformed
 from airmem.kernel.frames import find_fresh_frame
@@ -20,11 +22,19 @@ from airmem.model.pages import FILE_OR_SHARED, FRAME_MASK, PRESENT, SWAPPED
 from airmem.units import PAGE_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airmem.kernel.source import ProcessFiles, Source
+    from airmem.model.contents import ProcessKey
     from airmem.model.snapshot import ProcessSnapshot
 
 GAP_PAGES = 256
 """Mappings this close are read in one call: a hole costs 2.4 ns a page, a call as much as 400 pages."""
+
+UNIT_PAGES = 1 << 10
+"""Of a process at work so many entries of the page table are read at once: the kernel lets go of its lock every 512."""
+
+WORD_BYTES = 8
 
 DEVICE_FRAMES = 1 << 33
 """Frames from here on (32 TiB) are device memory, which no RSS counts."""
@@ -48,8 +58,9 @@ Runs = list[tuple[int, int]]
 class LiveAnonymousTables:
     """The anonymous pages of the processes of a tree (see model.anonymous.AnonymousTables)."""
 
-    def __init__(self, reader: Source, processes: tuple[ProcessSnapshot, ...]) -> None:
+    def __init__(self, reader: Source, processes: tuple[ProcessSnapshot, ...], pace: Pace | None = None) -> None:
         self._reader = reader
+        self._pace = pace or Pace(reader)
         self._processes = processes
         self.shows_frames = reader.frames_obstacle() is None
         self._fault_counts: dict[int, int] = {}
@@ -62,7 +73,7 @@ class LiveAnonymousTables:
             return None
         with suppress(OSError, Malformed), self._reader.process(process.pid) as files:
             self._fault_counts[position] = parse_fault_count(files.read("stat"))
-            return self._read(files)
+            return self._read(files, process.key)
         return None
 
     def find_changed(
@@ -72,13 +83,13 @@ class LiveAnonymousTables:
         if not self._reader.is_live:
             return None
         try:
-            with self._reader.process(self._processes[position].process.pid) as files:
+            process = self._processes[position].process
+            with self._reader.process(process.pid) as files:
                 if parse_fault_count(files.read("stat")) == self._fault_counts.get(position):
                     return None
                 cuts = np.flatnonzero(np.diff(pages) > GAP_PAGES) + 1
                 runs = [(int(part[0]), int(part[-1] - part[0]) + 1) for part in np.split(pages, cuts) if len(part)]
-                raw = np.empty(sum(count for _, count in runs), np.uint64)
-                files.read_words("pagemap", runs, memoryview(raw.view(np.uint8)))  # type: ignore[arg-type]
+                raw = self._read_table(files, process.key, runs)
         except (OSError, Malformed):
             return np.ones(len(pages), np.bool_)
         begins = np.concatenate(([0], np.cumsum([count for _, count in runs])))[:-1]
@@ -118,7 +129,7 @@ class LiveAnonymousTables:
             return mine is not None and theirs is not None and bool(mine.all()) and not bool(theirs.any())
         return False
 
-    def _read(self, files: ProcessFiles) -> AnonymousPages | None:
+    def _read(self, files: ProcessFiles, key: ProcessKey) -> AnonymousPages | None:
         ranges = parse_maps(files.read("maps"))
         private = [one for one in ranges if one.permissions.endswith("p") and one.name not in NOT_MEMORY]
         runs = _merge(private)
@@ -126,8 +137,7 @@ class LiveAnonymousTables:
             runs = _merge(_resident(files))
         if sum(count for _, count in runs) > MOST_PAGES:
             return None
-        raw = np.empty(sum(count for _, count in runs), np.uint64)
-        files.read_words("pagemap", runs, memoryview(raw.view(np.uint8)))  # type: ignore[arg-type]
+        raw = self._read_table(files, key, runs)
         pages, words = _choose(raw, runs)
         keep = _within(pages, private)
         if self._zero_frames:
@@ -137,11 +147,50 @@ class LiveAnonymousTables:
                 keep &= frames - np.uint64(first) >= np.uint64(count)
         huge = None
         if not self.shows_frames:
-            keep, huge = _without_frames(files, pages, keep)
+            is_zero, huge = self._without_frames(files, key, runs, pages)
+            keep &= ~is_zero
         if not keep.all():
             pages, words = pages[keep], words[keep]
             huge = None if huge is None else huge[keep]
         return AnonymousPages(pages=pages, words=words, huge=huge, ranges=ranges)
+
+    def _read_table(self, files: ProcessFiles, key: ProcessKey, runs: Runs) -> npt.NDArray[np.uint64]:
+        """Return the words of runs of pages."""
+        raw = np.empty(sum(count for _, count in runs), np.uint64)
+        target = memoryview(raw.view(np.uint8))  # type: ignore[arg-type]
+        filled = 0
+        for part in self._parts(key, runs):
+            end = filled + sum(count for _, count in part) * WORD_BYTES
+            files.read_words("pagemap", part, target[filled:end])
+            filled = end
+        return raw
+
+    def _parts(self, key: ProcessKey, runs: Runs) -> Iterator[Runs]:
+        """Return runs as they may be read: all at once, or of a process at work in pieces with pauses between."""
+        if not self._pace.is_at_work(key):
+            yield runs
+            return
+        for first, count in runs:
+            for at in range(first, first + count, UNIT_PAGES):
+                self._pace.rest(key)
+                began_seconds = clock.cpu_seconds()
+                yield [(at, min(UNIT_PAGES, first + count - at))]
+                self._pace.spend(key, clock.cpu_seconds() - began_seconds)
+
+    def _without_frames(
+        self, files: ProcessFiles, key: ProcessKey, runs: Runs, pages: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_] | None]:
+        """Return which pages are zero pages and which are huge, asked of the kernel since frames do not tell."""
+        zero: Runs = []
+        huge: Runs = []
+        try:
+            for part in self._parts(key, runs):
+                more_zero, more_huge = scan_zero_and_huge(files, part)
+                zero += more_zero
+                huge += more_huge
+        except OSError:
+            return np.zeros(len(pages), np.bool_), None
+        return _in_runs(pages, zero), _in_runs(pages, huge)
 
 
 def _merge(ranges: list[AddressRange]) -> Runs:
@@ -192,17 +241,6 @@ def _within(pages: npt.NDArray[np.int64], ranges: list[AddressRange]) -> npt.NDA
     at = np.searchsorted(starts, pages, side="right") - 1
     inside: npt.NDArray[np.bool_] = (at >= 0) & (pages < ends[np.maximum(at, 0)])
     return inside
-
-
-def _without_frames(
-    files: ProcessFiles, pages: npt.NDArray[np.int64], keep: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_] | None]:
-    """Return which pages to keep and which are huge, asked of the kernel since frames do not tell."""
-    try:
-        zero, huge_runs = scan_zero_and_huge(files)
-    except OSError:
-        return keep, None
-    return keep & ~_in_runs(pages, zero), _in_runs(pages, huge_runs)
 
 
 def _in_runs(pages: npt.NDArray[np.int64], runs: Runs) -> npt.NDArray[np.bool_]:

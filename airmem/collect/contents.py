@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from airmem.collect import clock
+from airmem.collect.pacing import Pace
 from airmem.collect.processes import read_process
 from airmem.errors import Malformed, NotPermitted, ProcessGone
-from airmem.kernel.stat import parse_fault_count
 from airmem.model.contents import PageBlock, ProcessKey
 from airmem.units import MIB, PAGE_BYTES
 
@@ -26,35 +25,20 @@ BLOCK_PAGES = MIB // PAGE_BYTES
 
 WORDS_PER_PAGE = PAGE_BYTES // 8
 
-DUTY_RATIO = 0.05
-"""At most this share of the time is spent reading memory of a target at work. Each page takes its mmap lock for an
-instant: one that maps and unmaps all the time stands nearly still meanwhile, so it loses about this share of its
-throughput."""
+UNIT_PAGES = 16
+"""Of a process at work so many pages are read at once: 64 KiB, some 20 us, then it has a pause."""
 
-RESTING_DUTY_RATIO = 0.5
-"""The same while the processes that are read have no page faults: they map nothing that the lock would hold up."""
-
-LOOK_SECONDS = 0.01
-"""After so much time spent reading the page faults are looked at again."""
-
-LEAST_PAUSE_SECONDS = 0.001
+SMALL_READ_SECONDS = 2e-6
+"""What a read of a few bytes is taken to cost: the clock would cost more."""
 
 
 class LiveContents:
     """Reads the memory of processes (see model.contents.Contents); close it when done."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, pace: Pace | None = None) -> None:
         self._source = source
         self._open: dict[ProcessKey, OpenMemory] = {}
-        self._began_seconds = clock.monotonic_seconds()
-        self._busy_seconds = 0.0
-        self._owed_seconds = 0.0
-        self._looked_seconds = -LOOK_SECONDS
-        self._fault_counts: dict[ProcessKey, int] = {}
-        self._is_at_work = True
-        self.duty_ratio = DUTY_RATIO
-        """The largest share of the time that was allowed for reading so far."""
-
+        self.pace = pace or Pace(source)
         self.read_bytes = 0
         """How much of pages was read so far, bytes."""
 
@@ -78,7 +62,10 @@ class LiveContents:
 
     def read(self, key: ProcessKey, address_bytes: int, size_bytes: int) -> bytes:
         """Return the bytes at an address: fewer where they end at an unreadable page (see model.contents.Memory)."""
-        found = self._memory(key).read(address_bytes, size_bytes)
+        memory = self._memory(key)
+        self.pace.rest(key)
+        found = memory.read(address_bytes, size_bytes)
+        self.pace.spend(key, SMALL_READ_SECONDS)
         if found is None:
             raise _gone(key)
         return found
@@ -96,49 +83,36 @@ class LiveContents:
     ) -> npt.NDArray[np.bool_]:
         """Read these pages, ascending, into the first words of a buffer; return which could be read."""
         memory = self._memory(key)
-        self._rest()
-        began_seconds = clock.cpu_seconds()  # not of the wall: waiting for a core disturbs nobody
         target = memoryview(words.view(np.uint8))[: len(pages) * PAGE_BYTES]  # type: ignore[arg-type]
+        is_read = np.ones(len(pages), np.bool_)
+        first = 0
+        while first < len(pages):
+            last = first + (UNIT_PAGES if self.pace.is_at_work(key) else BLOCK_PAGES)
+            some = pages[first:last]
+            unread = self._fill_unit(key, memory, some, target[first * PAGE_BYTES : last * PAGE_BYTES])
+            if unread:
+                is_read[first + np.searchsorted(some, unread)] = False
+            first = last
+        self.read_bytes += len(target)
+        return is_read
+
+    def _fill_unit(
+        self, key: ProcessKey, memory: OpenMemory, pages: npt.NDArray[np.int64], target: memoryview
+    ) -> list[int]:
+        """Read some pages when the process may be read; return those that cannot be. Errors: ProcessGone."""
+        self.pace.rest(key)
+        began_seconds = clock.cpu_seconds()
         unread = memory.fill(_runs(pages), target)
-        spent_seconds = clock.cpu_seconds() - began_seconds
-        self._busy_seconds += spent_seconds
-        ratio = DUTY_RATIO if self._is_at_work else RESTING_DUTY_RATIO
-        self.duty_ratio = max(self.duty_ratio, ratio)
-        self._owed_seconds += spent_seconds / ratio
+        self.pace.spend(key, clock.cpu_seconds() - began_seconds)
         if unread is None:
             raise _gone(key)
-        self.read_bytes += len(target)
-        is_read = np.ones(len(pages), np.bool_)
-        if unread:
-            is_read[np.searchsorted(pages, unread)] = False
-        return is_read
+        return unread
 
     def _memory(self, key: ProcessKey) -> OpenMemory:
         memory = self._open.get(key)
         if memory is None:
             memory = self._open[key] = _open_memory(self._source, key)
         return memory
-
-    def _look_at_faults(self) -> None:
-        """See whether one of the processes whose memory is open has had page faults since the last look."""
-        self._looked_seconds = self._busy_seconds
-        counts = {}
-        for key in self._open:
-            with suppress(OSError, Malformed), self._source.process(key[0]) as files:
-                counts[key] = parse_fault_count(files.read("stat"))
-        self._is_at_work = counts != self._fault_counts
-        self._fault_counts = counts
-
-    def _rest(self) -> None:
-        """Wait until reading has taken no more than its share of the time."""
-        if not self._source.is_live:
-            return
-        elapsed_seconds = clock.monotonic_seconds() - self._began_seconds
-        if self._busy_seconds - self._looked_seconds >= LOOK_SECONDS:
-            self._look_at_faults()
-        pause_seconds = self._owed_seconds - elapsed_seconds
-        if pause_seconds > LEAST_PAUSE_SECONDS:
-            clock.pause_seconds(pause_seconds)
 
 
 def _open_memory(source: Source, key: ProcessKey) -> OpenMemory:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 CAUSES = ("gc", "refcount", "data", "unknown")
 
+INFERRED_BYTES = 1 << 20
+"""Where the writer is inferred, figures of a worker are told no finer than this: a parent and one worker that rest
+write 0.3 to 0.5 MiB each of what they share, and those pages look alike."""
+
 
 @noun
 class CauseBytes:
@@ -120,7 +124,9 @@ class CowWorker:
 
     `inherited_bytes` are those that both have at the same address: shared, copied by itself or copied by its parent.
     `freed_by_parent_bytes` were inherited, too, and the parent has none of them any more. `new_bytes` came after the
-    fork. `certainty` is exact, or inferred where the kernel does not tell who wrote. `writes`, `collector` and
+    fork. `certainty` is exact, or inferred where the kernel does not tell who wrote. `both_wrote_bytes` of the copied
+    ones were written by the parent, too, so that it may have copied them instead; None where that cannot be told:
+    INFERRED_BYTES of each figure may be its then. `writes`, `collector` and
     `at_risk_bytes` are None where contents could not be read; at risk is what one full collection in this worker alone
     would copy, `frozen_shared_bytes` what gc.freeze keeps it from copying. `static_refcount_bytes` of those copied by
     reference counts lie in programs and libraries, whose objects are immortal since Python 3.12; None where they are
@@ -136,6 +142,7 @@ class CowWorker:
     shared_bytes: int | None
     copied_bytes: int | None
     copied_by_parent_bytes: int | None
+    both_wrote_bytes: int | None
     freed_by_parent_bytes: int | None
     new_bytes: int | None
     swapped_bytes: int | None

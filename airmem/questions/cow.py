@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airmem.collect import clock
 from airmem.collect.gaps import gap
+from airmem.collect.pacing import Pace
 from airmem.collect.processes import read_process
 from airmem.collect.sockets import LiveListeners
 from airmem.collect.source import open_source
@@ -71,10 +72,12 @@ class _Question:
         """Collect, analyze, judge."""
         began = clock.monotonic_seconds()
         snapshot = self._snapshot()
-        tables = self._open_tables(snapshot)
+        pace = Pace(self._reader)
+        pace.watch(one.process.key for one in snapshot.processes)
+        tables = self._open_tables(snapshot, pace)
         from airmem.collect.contents import LiveContents  # noqa: PLC0415  # imports numpy
 
-        with LiveContents(self._reader) as contents:
+        with LiveContents(self._reader, pace) as contents:
             is_open = self._hold(contents, snapshot)
             members = self._find_writers(tables, snapshot)
             told, coverage = self._read_contents(contents, members, tables, snapshot) if is_open else (None, None)
@@ -124,13 +127,13 @@ class _Question:
         self._gaps += [one for one in snapshot.gaps if one.fact in ("process", "memory", "tree")]
         return snapshot
 
-    def _open_tables(self, snapshot: TreeSnapshot) -> LiveAnonymousTables:
+    def _open_tables(self, snapshot: TreeSnapshot, pace: Pace) -> LiveAnonymousTables:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads triple the cost of the import
         try:
             from airmem.collect.anonymous import LiveAnonymousTables  # noqa: PLC0415  # imports numpy
         except ImportError as problem:
             raise NotMeasurable("numpy, which compares pages, cannot be imported", "pip install numpy") from problem
-        tables = LiveAnonymousTables(self._reader, snapshot.processes)
+        tables = LiveAnonymousTables(self._reader, snapshot.processes, pace)
         if not tables.shows_frames and (obstacle := self._reader.frames_obstacle()):
             self._gaps.append(gap(None, "writer", *obstacle))
         return tables
@@ -238,7 +241,7 @@ class _Question:
             self._gaps.append(gap(None, "at_risk_bytes", "max_bytes", detail))
         self._gaps += [gap(keys[at][0], "causes", "not_cpython", cause) for at, cause in told.obstacles.items()]
         self._gaps += [gap(keys[at][0], "causes", "gone", "it ended while it was read") for at in sorted(told.gone)]
-        return told, describe_coverage(contents.read_bytes, members, fraction, contents.duty_ratio)
+        return told, describe_coverage(contents.read_bytes, members, fraction, contents.pace.duty_ratio)
 
     def _describe(
         self,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airmem.collect import clock
 from airmem.collect.gaps import gap
+from airmem.collect.pacing import Pace
 from airmem.collect.sockets import LiveListeners
 from airmem.collect.source import open_source
 from airmem.collect.tree import collect_tree
@@ -96,6 +97,8 @@ class _Look:
 
     def answer(self, wanted_type: str | None) -> HeapReport:
         """Return the answer; its head's duration is still to be filled in."""
+        pace = Pace(self._reader)
+        pace.watch(one.process.key for one in self._snapshot.processes)
         _require_numpy()
         from airmem.analysis.heap_types import (  # noqa: PLC0415  # imports numpy
             HeapNames,
@@ -108,8 +111,8 @@ class _Look:
         from airmem.collect.contents import LiveContents  # noqa: PLC0415
 
         snapshot = self._snapshot
-        tables = LiveAnonymousTables(self._reader, snapshot.processes)
-        with LiveContents(self._reader) as contents:
+        tables = LiveAnonymousTables(self._reader, snapshot.processes, pace)
+        with LiveContents(self._reader, pace) as contents:
             chosen, pages = self._read_members(tables, contents)
             counts = self._count(contents, chosen, pages, tables.shows_frames, wanted_type)
             names = HeapNames(contents, [one.process.key for one in chosen], counts)
@@ -136,7 +139,7 @@ class _Look:
             types=types,
             processes=processes,
             accuracy=judge_accuracy(counts),
-            duty_ratio=contents.duty_ratio,
+            duty_ratio=contents.pace.duty_ratio,
             gaps=self._advise(),
             findings=(),
             places=None if wanted_type is None else find_places(held, pages[0].ranges),

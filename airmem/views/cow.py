@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airmem.model.cow import INFERRED_BYTES
 from airmem.units import PAGE_BYTES, format_bytes, format_seconds
 from airmem.views.document import Cell, Column, Document, Facts, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
@@ -22,6 +23,7 @@ BYTES = {
     "shared_bytes": ("SHARED", "of those, pages still shared with the parent"),
     "copied_bytes": ("COPIED", "of those, pages that it copied by writing to them"),
     "copied_by_parent_bytes": ("BY PARENT", "of those, pages that its parent copied by writing to them"),
+    "both_wrote_bytes": ("BOTH", "of COPIED, pages that the parent wrote, too, and may have copied instead"),
     "gc_bytes": ("GC", "copied by the cyclic garbage collector"),
     "refcount_bytes": ("REFCOUNT", "copied by changing reference counts alone"),
     "data_bytes": ("DATA", "copied by changing anything else"),
@@ -48,6 +50,7 @@ def view_cow(report: CowReport, verbose: bool = False, top_count: int | None = N
             Paragraph(text="Anonymous memory, compared with each process's own parent. Sizes in MiB.", style="faint"),
             *_coverage(report.coverage),
             *([_workers(report, verbose)] if report.workers else []),
+            *_doubt(report.workers),
             *_collector(report),
             *_types(report, top_count or MOST_TYPES),
             *_remedies(report),
@@ -128,6 +131,19 @@ def _workers(report: CowReport, verbose: bool) -> Table:
         certainty = [one.certainty] * inferred
         rows.append(Row(cells=(one.role, str(one.process.pid), *values, *certainty, short_title(one.process))))
     return Table(name="workers", columns=columns, rows=tuple(rows))
+
+
+def _doubt(workers: tuple[CowWorker, ...]) -> list[Paragraph]:
+    """Return how far one look cannot tell who wrote."""
+    lines: list[str] = []
+    most = max((one.both_wrote_bytes or 0 for one in workers), default=0)
+    if most:
+        lines.append(f"Of COPIED up to {format_bytes(most)} a process may be the parent's copies: both wrote to them.")
+    if any(one.certainty == "inferred" and one.copied_bytes is not None for one in workers):
+        lines.append(
+            f"Where the writer is inferred, less than {format_bytes(INFERRED_BYTES)} may be the parent's writing."
+        )
+    return [Paragraph(text=line, style="faint") for line in lines]
 
 
 def _collector(report: CowReport) -> list[Facts | Paragraph]:

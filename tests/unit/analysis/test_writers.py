@@ -73,6 +73,18 @@ def test_the_worker_wrote():
     assert worker.certainty == "exact"
 
 
+def test_where_both_wrote_that_is_told():
+    family = Family({1: 10, 2: 20, 3: 30}, {1: 11, 2: 21, 3: 30}, exclusive={11, 21, 20})
+    (_, worker), (_, states) = look(family, [None, 0])
+    assert states == ["copied", "copied", "shared"]
+    assert worker.both_wrote_count == 1
+
+
+def test_without_flags_nobody_tells_whether_both_wrote():
+    (_, worker), _ = look(Family({1: 10}, {1: 11}, exclusive=None), [None, 0])
+    assert worker.both_wrote_count is None
+
+
 def test_the_parent_wrote():
     family = Family({1: 11, 2: 20}, {1: 10, 2: 20}, exclusive={11})
     assert look(family, [None, 0])[1][1] == ["by parent", "shared"]

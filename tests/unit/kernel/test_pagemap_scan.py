@@ -23,7 +23,7 @@ def test_zero_pages_are_found():
         with KernelReader().process(os.getpid()) as files:
             ranges = parse_maps(files.read("maps"))
             try:
-                zero, _ = scan_zero_and_huge(files)
+                zero, _ = scan_zero_and_huge(files, [(one.start_address // PAGE_BYTES, PAGES) for one in ranges])
             except OSError as problem:
                 pytest.skip(f"PAGEMAP_SCAN is not to be had: {problem}")
     size = PAGES * PAGE_BYTES

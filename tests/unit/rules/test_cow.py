@@ -27,6 +27,7 @@ def worker(*, gc=0, refcount=0, by_parent=0, new=0, flags=FORKED_WITHOUT_EXEC, s
     fields = {
         "process": process, "role": "worker", "component": None, "certainty": "exact", "inherited_bytes": 500 * MIB,
         "shared_bytes": 100 * MIB, "copied_bytes": gc + refcount, "copied_by_parent_bytes": by_parent,
+        "both_wrote_bytes": 0,
         "freed_by_parent_bytes": 0, "new_bytes": new, "swapped_bytes": 0,
         "causes": CauseBytes(gc_bytes=gc, refcount_bytes=refcount, data_bytes=0, unknown_bytes=0),
         "writes": WriteBytes(allocated_bytes=0, freed_bytes=0, changed_bytes=0), "types": (), "collector": STATE,
