@@ -40,6 +40,7 @@ bench: $(VENV)/.dev ## measure the cost against cat and against peers
 	$(BIN)/python -m compileall -q airmem
 	$(BIN)/python tests/benchmarks/bench.py
 	$(BIN)/python tests/benchmarks/contents.py
+	$(BIN)/python tests/benchmarks/bench_hang.py
 	$(BIN)/python tests/benchmarks/bench_cow.py
 	$(BIN)/python tests/benchmarks/bench_imports.py
 

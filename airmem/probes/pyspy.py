@@ -2,7 +2,8 @@
 
 Without `--nonblocking` py-spy stops the target with ptrace while it reads. That was seen to cut a write(2) to a pipe
 short, to return EINTR from epoll_wait(2), and never to end on processes in an uninterruptible or frozen state. So
-nonblocking is the default, and what it may read torn of a running thread is accepted.
+nonblocking is the default, and what it may read torn of a running thread is accepted. It is kept from reading in the
+way that breaks copy-on-write (probes.refusal).
 
 Only its JSON is read, never its messages: they name wrong causes (collect.attach finds the true ones).
 """
@@ -17,6 +18,7 @@ from typing import Any, TypeAlias
 
 from airmem.errors import Malformed
 from airmem.model.stack import Frame, Local, ThreadStack
+from airmem.probes.refusal import refusing_shared_reads
 from airmem.probes.runner import ProgramMissing, find_program, run_program
 
 PROGRAM = "py-spy"
@@ -80,6 +82,7 @@ def run_pyspy(program: str, request: DumpRequest, redact: Redact | None = None) 
         deadline_seconds=request.deadline_seconds,
         environment=environment,
         max_output_bytes=MOST_OUTPUT_BYTES,
+        before_exec=refusing_shared_reads(program),
     )
     raw = None
     if done.status == 0 and not done.timed_out and not done.is_cut:

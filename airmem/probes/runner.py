@@ -101,10 +101,12 @@ def run_program(
     stdin: bytes = b"",
     max_output_bytes: int = 64 << 20,
     dies_with_us: bool = True,
+    before_exec: Callable[[], None] | None = None,
 ) -> Completed:
     """Run a program to its end and return what it left; at the deadline its whole group gets SIGKILL.
 
     `environment` None is airmem's own. With `dies_with_us` the kernel ends it with the thread that called this.
+    `before_exec` is called in the child between fork and exec: nothing but system calls.
     Its output goes through files in memory: what a descendant keeps open cannot hold airmem up. Raises ProgramMissing.
     """
     began = time.monotonic()
@@ -120,6 +122,7 @@ def run_program(
             cwd=cwd,
             own_session=True,
             dies_with_us=dies_with_us,
+            before_exec=before_exec,
         )
         timed_out = False
         try:
@@ -179,7 +182,10 @@ def _open(
     cwd: str | None,
     own_session: bool,
     dies_with_us: bool,
+    before_exec: Callable[[], None] | None = None,
 ) -> subprocess.Popen[bytes]:
+    steps = [_dying_with(os.getpid())] if dies_with_us else []
+    steps += [before_exec] if before_exec else []
     try:
         return subprocess.Popen(  # noqa: S603  # a list, never through a shell
             list(argv),
@@ -189,7 +195,7 @@ def _open(
             env=None if environment is None else dict(environment),
             cwd=cwd,
             start_new_session=own_session,
-            preexec_fn=_dying_with(os.getpid()) if dies_with_us else None,  # noqa: PLW1509  # one system call
+            preexec_fn=(lambda: [step() for step in steps]) if steps else None,  # noqa: PLW1509  # few system calls
         )
     except OSError as error:
         remedy = "Give the path of an executable file" if os.sep in argv[0] else "Install it, or give its whole path"

@@ -16,7 +16,7 @@ import pytest
 from airmem.collect.hang_source import LiveHang
 from airmem.collect.looking_plan import LookingPlan
 from airmem.collect.stacks import collect_hang
-from tests.live.tree import is_gone, read_stat, wait_until
+from tests.live.tree import find_tree, is_gone, read_stat, wait_until
 
 QUICK = LookingPlan(window_seconds=0.1, look_count=2)
 PAUSING = LookingPlan(window_seconds=0.1, look_count=2, is_blocking=True)
@@ -109,6 +109,25 @@ def test_on_request_a_process_is_stopped_and_goes_on(start):
     assert len(snapshot.stacks[target.pid][0].threads) == 8
     assert set(states(target.pid).values()) == {"S"}
     assert "TracerPid:\t0" in read_text(f"/proc/{target.pid}/status")
+
+
+def private_kib(pids):
+    """Return how much memory each process has written and has alone."""
+    found = {}
+    for pid in pids:
+        lines = read_text(f"/proc/{pid}/smaps_rollup").splitlines()
+        found[pid] = next(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty:"))
+    return found
+
+
+@pytest.mark.parametrize("plan", [QUICK, PAUSING], ids=["default", "pausing"])
+def test_looking_at_a_tree_copies_none_of_its_shared_pages(start, plan):
+    target = start("ground_truth", "disjoint").order("warm")
+    pids = find_tree(target.pid)
+    before = private_kib(pids)
+    snapshot = collect_hang(LiveHang(None), (target.pid,), plan)
+    assert set(snapshot.stacks) == set(pids)
+    assert private_kib(pids) == before
 
 
 @pytest.mark.parametrize("plan", [QUICK, PAUSING], ids=["default", "pausing"])
