@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from airmem.collect.attach import explain_attach, explain_failure
 from airmem.collect.gaps import gap
 from airmem.collect.hang_process import innermost_id
+from airmem.collect.parallel import for_each
 from airmem.errors import Malformed
 from airmem.kernel.status import parse_status
 from airmem.model.noun import replace
@@ -164,25 +164,7 @@ class Dumps:
 
     def _in_parallel(self, pids: list[int], look: Callable[[int], None]) -> None:
         """Look at processes, several at once: each py-spy is a program of its own. Errors: the first one's."""
-        pending, faults = list(reversed(pids)), []  # type: list[int], list[Exception]
-
-        def run() -> None:
-            try:
-                while pending and not faults:
-                    look(pending.pop())
-            except IndexError:  # another thread took the last one
-                return
-            except Exception as fault:  # a thread has nobody to raise to
-                faults.append(fault)
-
-        count = self._plan.job_count or len(os.sched_getaffinity(0))
-        threads = [Thread(target=run, daemon=True) for _ in range(min(count, len(pids)))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if faults:
-            raise faults[0]
+        for_each(pids, look, self._plan.job_count or len(os.sched_getaffinity(0)))
 
 
 def _outer_tids(reader: Source, pid: int) -> dict[int, int]:

@@ -187,23 +187,12 @@ def _for_each(tree: tuple[Process, ...], read: Callable[[Process], Part]) -> lis
     workers = min(len(os.sched_getaffinity(0)), 8)
     if len(tree) <= ALONE or workers < 2:
         return [read(process) for process in tree]
-    from threading import Thread  # noqa: PLC0415
+    from airmem.collect.parallel import for_each  # noqa: PLC0415  # not for a few processes
 
     parts: dict[int, Part] = {}
-    faults: list[Exception] = []
 
-    def run(first: int) -> None:
-        try:
-            for position in range(first, len(tree), workers):
-                parts[position] = read(tree[position])
-        except Exception as fault:  # a thread has nobody to raise to
-            faults.append(fault)
+    def read_one(position: int) -> None:
+        parts[position] = read(tree[position])
 
-    threads = [Thread(target=run, args=(first,), daemon=True) for first in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if faults:
-        raise faults[0]
+    for_each(range(len(tree)), read_one, workers)
     return [parts[position] for position in range(len(tree))]
