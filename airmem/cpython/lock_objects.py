@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 LOCK_TYPE = "_thread.lock"
 RLOCK_TYPE = "_thread.RLock"
 SEMAPHORE_TYPES = frozenset({"_multiprocessing.SemLock"})
-METHOD_TYPES = frozenset({"builtin_function_or_method", "builtin_method", "method"})
+METHOD_TYPES = frozenset({"builtin_function_or_method", "builtin_method"})
+EXIT_NAME = b"__exit__\0"
 POINTER_OF_LOCK = 16
 CHUNK_BYTES = frozenset({1 << 14, 1 << 15, 1 << 16, 1 << 17})
 """Sizes of the interpreter's stack chunks: 16 KiB, doubled when a frame needs more (Python/pystate.c)."""
@@ -26,6 +27,9 @@ CHUNK_BYTES = frozenset({1 << 14, 1 << 15, 1 << 16, 1 << 17})
 STATE_BYTES = (256, 768)
 """How far before and behind the pair (ident, tid) in a thread's state its chunk is pointed at."""
 
+HEAD_WORDS = 3
+MOST_CHUNKS = 64
+MOST_REFERENCES = 1 << 16
 MOST_DEPTH = 10_000
 RECURSIVE_MUTEX = 0
 
@@ -70,16 +74,23 @@ def find_lock(objects: Objects, futex_address: int) -> LockObject | None:
     return None
 
 
-def find_with_holder(objects: Objects, lock_address: int, idents: dict[int, int]) -> int:
-    """Return the ident of the thread inside a `with` block of a lock, 0 if none is found.
+def is_same_lock(objects: Objects, others: Objects, address: int) -> bool:
+    """Whether another process has a lock at the same address, with the same semaphore: a fork leaves both in place."""
+    return (
+        objects.type_name(address) == others.type_name(address) != ""
+        and objects.word(address + POINTER_OF_LOCK) == others.word(address + POINTER_OF_LOCK) != 0
+    )
 
-    `idents` are the threads to ask, ident by kernel thread id.
+
+def find_exits(objects: Objects, lock_address: int, ident: int, tid: int) -> frozenset[int]:
+    """Return the bound `__exit__` methods of a lock on a thread's stack: one for each `with` that it is in or enters.
+
+    A slot that is not in use any more may point at one that is now another thread's.
     """
-    for tid, ident in idents.items():
-        for chunk in _stack_chunks(objects, ident, tid):
-            if _holds(objects, chunk, lock_address):
-                return ident
-    return 0
+    methods: set[int] = set()
+    for chunk in _stack_chunks(objects, ident, tid):
+        methods |= _exits(objects, chunk, lock_address)
+    return frozenset(methods)
 
 
 def find_semaphore(objects: Objects, handle_address: int) -> SemaphoreObject | None:
@@ -103,29 +114,47 @@ def read_semaphore(objects: Objects, address: int) -> SemaphoreObject | None:
 
 
 def _stack_chunks(objects: Objects, ident: int, tid: int) -> list[tuple[int, ...]]:
-    """Return the words of the stack chunks that a thread's state points at: the state has ident and tid in a row."""
-    found = []
+    """Return the words in use of a thread's stack chunks: its state has ident and tid in a row.
+
+    The state names its chunk, the top in it, and its end, one after the other.
+    """
     for address in objects.find_word(ident) if ident else ():
         if objects.word(address + 8) & 0xFFFFFFFF != tid:
             continue
         before, behind = STATE_BYTES
-        seen = set()
-        for word in objects.words(address - before, (before + behind) // 8):
-            if word in seen or word % 4096 or word < 1 << 16:
-                continue
-            seen.add(word)
-            size = objects.word(word + 8)
-            if size in CHUNK_BYTES:
-                found.append(objects.words(word, size // 8))
+        words = objects.words(address - before, (before + behind) // 8)
+        for chunk, top, end in zip(words, words[1:], words[2:], strict=False):
+            is_chunk = not chunk % 4096 and chunk > 1 << 16 and end - chunk in CHUNK_BYTES and chunk < top <= end
+            if is_chunk and objects.word(chunk + 8) == end - chunk:
+                return [objects.words(chunk, (top - chunk) // 8), *_chunks_before(objects, chunk)]
+    return []
+
+
+def _chunks_before(objects: Objects, address: int) -> list[tuple[int, ...]]:
+    """Return what is in use of the chunks before one: each begins with the one before, its size, and its top."""
+    found: list[tuple[int, ...]] = []
+    address = objects.word(address)
+    while address and len(found) < MOST_CHUNKS:
+        before, size, top = (*objects.words(address, HEAD_WORDS), 0, 0, 0)[:HEAD_WORDS]
+        if size not in CHUNK_BYTES or top > size // 8:
+            break
+        found.append(objects.words(address, HEAD_WORDS + top))
+        address = before
     return found
 
 
-def _holds(objects: Objects, chunk: tuple[int, ...], lock_address: int) -> bool:
-    """Whether a bound method of the lock lies on a stack: its `self` is its fourth word (m_self, im_self)."""
+def _exits(objects: Objects, chunk: tuple[int, ...], lock_address: int) -> set[int]:
+    """Return the bound `__exit__` methods of a lock that a stack points at, built in ones (PyCFunctionObject).
+
+    Their fourth word is the lock (m_self), the third their definition, which begins with the name. One that was freed
+    has a pointer for its reference count.
+    """
+    found = set()
     for word in dict.fromkeys(chunk):
         if word % 8 or word < 1 << 16 or word >= 1 << 47:
             continue
         head = objects.words(word, 4)
-        if head and head[3] == lock_address and objects.type_name(word) in METHOD_TYPES:
-            return True
-    return False
+        is_bound = bool(head) and head[3] == lock_address and 0 < head[0] < MOST_REFERENCES
+        if is_bound and objects.type_name(word) in METHOD_TYPES and objects.read(objects.word(head[2]), 9) == EXIT_NAME:
+            found.add(word)
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from airmem.analysis.waiting.syntax import Syntax
+from airmem.analysis.waiting.lock_syntax import LockSyntax
 from airmem.cpython.objects_at import Objects
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airmem.model.stack import Frame, ProcessStacks, ThreadStack
     from airmem.model.target import Memory, Sources
     from airmem.model.task import SystemCall, Task
-    from airmem.model.waiting import HangProcess, HangSnapshot
+    from airmem.model.waiting import HangProcess, HangSnapshot, MappedFile
 
 LIBRARY_MARKS = ("/lib/python3", "/lib64/python3", "/site-packages/", "/dist-packages/", "<frozen ", "<string>")
 STANDARD_MARKS = ("/lib/python3", "/lib64/python3", "<frozen ")
@@ -25,6 +25,8 @@ MOST_SEARCHED_BYTES = 512 << 20
 MOST_SEARCHED_IN_ALL_BYTES = 3 << 30
 """How much of one process, and of all, is searched for pointers: about a second for each GiB (measured)."""
 
+MOST_PROGRAM_BYTES = 8 << 20
+"""A private writable mapping of a file that is larger is no program's data."""
 
 PTHREAD_RANGE = (640, 1024)
 """Where in struct pthread the thread's id is looked for: at 720 on x86-64 in glibc 2.4 to 2.41."""
@@ -45,6 +47,12 @@ def is_standard(frame: Frame) -> bool:
     """Whether a frame is of the standard library."""
     installed = "/site-packages/" in frame.file or "/dist-packages/" in frame.file
     return not installed and any(mark in frame.file for mark in STANDARD_MARKS)
+
+
+def _may_hold_objects(mapping: MappedFile) -> bool:
+    if mapping.inode:
+        return mapping.end_address - mapping.start_address <= MOST_PROGRAM_BYTES and mapping.name.startswith("/")
+    return mapping.name in ("", "[heap]") or mapping.name.startswith("[anon")
 
 
 class Thread:
@@ -156,7 +164,7 @@ class Scene:
         self.sleeps: dict[tuple[int, int], float | None] = {}
         self.semaphore_addresses: dict[tuple[str, int], list[int]] = {}
         self._search_left_bytes = MOST_SEARCHED_IN_ALL_BYTES
-        self._syntax: dict[tuple[str, str, str], Syntax] = {}
+        self._syntax: dict[tuple[str, str, str], LockSyntax] = {}
         self.looks = [look for look in snapshot.looks if not look.has_stacks_before] or list(snapshot.looks)
         self.threads: dict[tuple[int, int], Thread] = {}
         self.by_process: dict[int, list[Thread]] = {}
@@ -235,15 +243,16 @@ class Scene:
         return self._objects[pid]
 
     def _find(self, pid: int, word: bytes) -> tuple[int, ...]:
-        """Search the heap of a process: its writable private memory that no file backs."""
+        """Search the heap of a process: its writable private memory that no file backs, and the data of programs.
+
+        In the latter lies the state of the interpreter's first thread (_PyRuntime, from 3.11 on).
+        """
         name = (pid, word)
         if name not in self._found:
             heap = [
                 (one.start_address, one.end_address - one.start_address)
                 for one in self.snapshot.processes[pid].mappings or ()
-                if one.permissions == "rw-p"
-                and not one.inode
-                and (one.name in ("", "[heap]") or one.name.startswith("[anon"))
+                if one.permissions == "rw-p" and _may_hold_objects(one)
             ]
             limit = min(MOST_SEARCHED_BYTES, self._search_left_bytes)
             self.is_search_cut |= sum(size for _, size in heap) > limit
@@ -252,14 +261,14 @@ class Scene:
             self._found[name] = self.memory.find(key, word, heap, limit) if limit > 0 else ()
         return self._found[name]
 
-    def syntax(self, pid: int, frame: Frame) -> Syntax:
+    def syntax(self, pid: int, frame: Frame) -> LockSyntax:
         """Return the source of a frame's file, parsed; processes of one executable and mount namespace share it."""
         process = self.snapshot.processes[pid]
         name = (process.mount_namespace or str(pid), process.executable, frame.file)
         if name not in self._syntax:
             readable = not frame.file.startswith("<") and not frame.is_native
             text = self._sources.text(process.process.key, frame.file) if readable else None
-            self._syntax[name] = Syntax(text)
+            self._syntax[name] = LockSyntax(text)
         return self._syntax[name]
 
     def descriptor(self, pid: int, number: int) -> Descriptor | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.caller import takes_work_in_loop
-from airmem.analysis.waiting.locks import held_identities, identity_of
+from airmem.analysis.waiting.lock_holders import held_texts
 from airmem.analysis.waiting.places import find_place, is_in
 from airmem.analysis.waiting.scene import is_library
 from airmem.analysis.waiting.timeouts import FUTEX_PRIVATE
@@ -89,7 +89,7 @@ def _name(scene: Scene, thread: Thread) -> str | None:
     for frame in thread.frames[:4]:
         if frame.file.endswith(SYNCHRONIZE) and frame.short_function in ("__enter__", "acquire"):
             continue
-        text = scene.syntax(thread.pid, frame).wanted_lock(frame.line)
+        text = next(iter(scene.syntax(thread.pid, frame).wanted_locks(frame.line)), None)
         return text.rpartition(".")[2] if text and frame.file.endswith("/queues.py") else text
     return None
 
@@ -139,9 +139,9 @@ def _holder_by_source(scene: Scene, thread: Thread, sharers: dict[int, int], sem
             if other.call_name == "futex" and other.arguments[0] == thread.arguments[0]:
                 continue
             for position, frame in enumerate(other.frames):
-                held = {identity[1].rpartition(".")[2] for identity in held_identities(scene, other, position)}
+                held = {text.rpartition(".")[2] for text in held_texts(scene, other, position)}
                 same = any(one.file == frame.file for one in thread.frames[:4])
-                if same and identity_of(semlock, frame)[1].rpartition(".")[2] in held:
+                if same and semlock.rpartition(".")[2] in held:
                     return other
     return None
 

@@ -1,4 +1,4 @@
-"""What the source says at a line: which calls, which lock is taken, which locks are held, whether it is in a loop.
+"""What the source says at a line: which calls, and whether it is in a loop.
 
 Lines are those of code objects. A file that cannot be read or parsed answers nothing, which is no proof of anything.
 """
@@ -6,13 +6,15 @@ Lines are those of code objects. A file that cannot be read or parsed answers no
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
+
+from airmem.analysis.waiting.syntax_nodes import below, last_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import TypeGuard
 
-Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef | ast.Module"
+    from airmem.analysis.waiting.syntax_nodes import Function
+
 MOST_BYTES = 4 << 20
 """A generated module larger than this is not parsed: it would take seconds."""
 
@@ -27,14 +29,15 @@ BLOCKING_CALLS = frozenset(
 
 
 class Syntax:
-    """One source file, parsed once and asked often."""
+    """One source file, parsed once and asked often. `is_known` is False for one that could not be read or parsed."""
 
     def __init__(self, text: str | None) -> None:
         try:
             self._tree = ast.parse(text if text and len(text) < MOST_BYTES else "")
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             self._tree = ast.parse("")
-        self._nodes = tuple(_below(self._tree))
+        self.is_known = bool(self._tree.body)
+        self._nodes = tuple(below(self._tree))
         self._withs = [node for node in self._nodes if isinstance(node, ast.With | ast.AsyncWith)]
         self._calls = [node for node in self._nodes if isinstance(node, ast.Call)]
 
@@ -44,81 +47,26 @@ class Syntax:
         `inner` is the name of the next frame, empty where that is C code; then the innermost call is meant, which runs
         first.
         """
-        calls = [node for node in self._calls_at(line) if _is_plain(node.func)]
-        named = [node for node in calls if inner and _last_name(node.func) == inner]
-        blocking = [node for node in calls if not inner and _last_name(node.func) in BLOCKING_CALLS]
-        chosen = named or blocking or calls
+        chosen = self._current_calls(line, inner)
         return ast.unparse(_outer_link(max(chosen, key=_depth_of), chosen).func) if chosen else None
 
     def calls(self, line: int) -> set[str]:
         """Return the names of all functions that are called at a line: `get` for `q.get(1)`."""
-        found = {_last_name(node.func) for node in self._calls_at(line)}
+        found = {last_name(node.func) for node in self._calls_at(line)}
         for node in self._calls_at(line):
-            if (
-                _last_name(node.func) == "iter" and len(node.args) == 2
-            ):  # iter(queue.get, None) calls it again and again
-                found.add(_last_name(node.args[0]))
+            if last_name(node.func) == "iter" and len(node.args) == 2:  # iter(queue.get, None) calls it again and again
+                found.add(last_name(node.args[0]))
         return found
-
-    def wanted_lock(self, line: int) -> str | None:
-        """Return the lock that a line takes: X of `with X:` or of `X.acquire()`, None if it takes none."""
-        for node in self._withs:
-            for item in node.items:
-                if item.context_expr.lineno <= line <= (item.context_expr.end_lineno or line):
-                    return ast.unparse(item.context_expr)
-        for call in self._calls_at(line):
-            if isinstance(call.func, ast.Attribute) and call.func.attr in ("acquire", "__enter__"):
-                return ast.unparse(call.func.value)
-        return None
-
-    def held_locks(self, line: int, is_entering: bool) -> set[str]:
-        """Return what a frame at this line holds: X of each `with X:` around it, of each `X.acquire()` before it.
-
-        `is_entering` tells that the frame itself is just taking a lock, so that the `with` at this very line is not
-        held yet.
-        """
-        held = set()
-        for node in self._withs:
-            first, last = node.body[0].lineno, node.body[-1].end_lineno or 0
-            is_within = first <= line <= last and (line > node.lineno or not is_entering)
-            if is_within and not (is_entering and self._is_taken_at(node, line)):
-                held |= {ast.unparse(item.context_expr) for item in node.items}
-        return held | self._acquired(line)
 
     def in_endless_loop(self, line: int) -> bool:
         """Whether the line stands in an endless loop of its own function: a worker that takes thing after thing."""
         function = self.function_at(line)
-        nodes = _below(function) if function is not self._tree else self._nodes
+        nodes = below(function) if function is not self._tree else self._nodes
         return any(_is_endless(node) and node.lineno <= line <= (node.end_lineno or 0) for node in nodes)
 
     def is_coroutine(self, line: int) -> bool:
         """Whether the innermost function around a line is `async def`."""
         return isinstance(self.function_at(line), ast.AsyncFunctionDef)
-
-    def acquirers(self, lock: str) -> set[str]:
-        """Return the functions that take a lock and give it to their caller still taken: `acquire` or `with: yield`."""
-        found = set()
-        for node in self._nodes:
-            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                continue
-            for inner in _below(node):
-                is_taken = isinstance(inner, ast.Call) and _is_acquire(inner, lock)
-                is_lent = isinstance(inner, ast.With) and _lends(inner, lock)
-                if is_taken or is_lent:
-                    found.add(node.name)
-        return found
-
-    def has_called(self, line: int, names: set[str]) -> bool:
-        """Whether the function at this line called one of these before the line, or in a `with` around it."""
-        function = self.function_at(line)
-        for node in _below(function):
-            if isinstance(node, ast.Call) and _last_name(node.func) in names and (node.end_lineno or 0) < line:
-                return True
-        return any(
-            node.body[0].lineno <= line <= (node.body[-1].end_lineno or 0)
-            and any(isinstance(one, ast.Call) and _last_name(one.func) in names for one in map(_expression, node.items))
-            for node in self._withs
-        )
 
     def function_at(self, line: int) -> Function:
         """Return the innermost function around a line, the module where there is none."""
@@ -130,67 +78,34 @@ class Syntax:
         ]
         return max(around, key=lambda node: node.lineno) if around else self._tree
 
+    def _current_calls(self, line: int, inner: str) -> list[ast.Call]:
+        """Return the calls of a line of which one is going on."""
+        calls = [node for node in self._calls_at(line) if _is_plain(node.func)]
+        named = [node for node in calls if inner and last_name(node.func) == inner]
+        blocking = [node for node in calls if not inner and last_name(node.func) in BLOCKING_CALLS]
+        return named or blocking or calls
+
+    def _is_past(self, node: ast.expr, line: int, inner: str) -> bool:
+        """Whether a frame at a line has run a part of its function: on a line before, or left of the call it is in.
+
+        Of several calls that it may be in, the last one is meant.
+        """
+        if (node.end_lineno or 0) < line:
+            return True
+        current = self._current_calls(line, inner) if node.end_lineno == line else []
+        end = (node.end_lineno or 0, node.end_col_offset or 0)
+        return bool(current) and end <= max((one.lineno, one.col_offset) for one in current)
+
     def _calls_at(self, line: int) -> list[ast.Call]:
         spanning = [node for node in self._calls if node.lineno <= line <= (node.end_lineno or line)]
         exact = [node for node in spanning if line in (node.lineno, _name_line(node))]
         return exact or spanning
 
-    def _acquired(self, line: int) -> set[str]:
-        """Return the locks on which `acquire` was called before the line in this function, and not `release` since."""
-        last: dict[str, tuple[int, str]] = {}
-        for node in _own_nodes(self.function_at(line)):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)) or node.lineno >= line:
-                continue
-            if node.func.attr in ("acquire", "release"):
-                lock = ast.unparse(node.func.value)
-                last[lock] = max(last.get(lock, (0, "")), (node.lineno, node.func.attr))
-        return {lock for lock, (_, verb) in last.items() if verb == "acquire"}
-
-    def _is_taken_at(self, node: ast.With | ast.AsyncWith, line: int) -> bool:
-        return any(item.context_expr.lineno <= line <= (item.context_expr.end_lineno or line) for item in node.items)
-
-
-def _below(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and all below it, as ast.walk does."""
-    todo = [node]
-    while todo:
-        one = todo.pop()
-        yield one
-        todo.extend(ast.iter_child_nodes(one))
-
-
-def _own_nodes(function: Function) -> list[ast.AST]:
-    """Return the nodes of a function without those of functions defined in it."""
-    found: list[ast.AST] = []
-    todo: list[ast.AST] = list(function.body)
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            continue
-        found.append(node)
-        todo.extend(ast.iter_child_nodes(node))
-    return found
-
 
 def _is_endless(node: ast.AST) -> TypeGuard[ast.While | ast.For]:
     """Whether this is `while` or `for ... in iter(call, sentinel)`."""
-    is_iter = isinstance(node, ast.For) and isinstance(node.iter, ast.Call) and _last_name(node.iter.func) == "iter"
+    is_iter = isinstance(node, ast.For) and isinstance(node.iter, ast.Call) and last_name(node.iter.func) == "iter"
     return isinstance(node, ast.While) or is_iter
-
-
-def _expression(item: ast.withitem) -> ast.expr:
-    return item.context_expr
-
-
-def _is_acquire(node: ast.Call, lock: str) -> bool:
-    return isinstance(node.func, ast.Attribute) and node.func.attr == "acquire" and ast.unparse(node.func.value) == lock
-
-
-def _lends(node: ast.With, lock: str) -> bool:
-    """Whether this is `with lock: ... yield`, the body of a context manager."""
-    return any(ast.unparse(item.context_expr) == lock for item in node.items) and any(
-        isinstance(inner, ast.Yield) for statement in node.body for inner in _below(statement)
-    )
 
 
 def _name_line(node: ast.Call) -> int:
@@ -200,19 +115,13 @@ def _name_line(node: ast.Call) -> int:
 
 def _is_plain(node: ast.expr) -> bool:
     """Whether it can be written as a name: no call of a call."""
-    return bool(_last_name(node))
-
-
-def _last_name(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
+    return bool(last_name(node))
 
 
 def _outer_link(node: ast.Call, chosen: list[ast.Call]) -> ast.Call:
     """Return the last link of a chain of calls: `connect(...).execute` waits more often than `connect`."""
     for other in chosen:
-        if other is not node and any(below is node for below in _below(other.func)):
+        if other is not node and any(below is node for below in below(other.func)):
             return _outer_link(other, chosen)
     return node
 

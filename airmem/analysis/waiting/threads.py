@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.caller import takes_work_in_loop
-from airmem.analysis.waiting.locks import judge_lock, wanted_lock
+from airmem.analysis.waiting.lock_holders import ENTERING, wanted_locks
+from airmem.analysis.waiting.locks import judge_lock
 from airmem.analysis.waiting.places import find_place, is_in
 from airmem.analysis.waiting.waits import wait_of
 from airmem.cpython.queue_objects import count_queued
@@ -110,8 +111,10 @@ def _future(scene: Scene, thread: Thread) -> Wait | None:
 
 
 def _queue(scene: Scene, thread: Thread) -> Wait | None:
-    """queue.Queue and SimpleQueue: somebody must put, or take."""
+    """queue.Queue and SimpleQueue: somebody must put, or take. Its mutex is a lock like others."""
     frames = thread.frames
+    if frames[0].short_function in ENTERING and _is_of(frames[0], "threading.py"):
+        return None
     in_queue = any(one.short_function in QUEUE_CALLS and _is_of(one, "queue.py") for one in frames[:4])
     if not in_queue and not _is_c_queue(scene, thread):
         return None
@@ -142,7 +145,7 @@ def _condition(scene: Scene, thread: Thread) -> Wait | None:
 def _semaphore(scene: Scene, thread: Thread) -> Wait:
     """threading.Semaphore: who holds it is told by the source alone."""
     waits = judge_lock(scene, thread)
-    taken = wanted_lock(scene, thread)
+    taken = next(iter(wanted_locks(scene, thread)), None)
     evidence = dict(waits.evidence) | {"lock": taken.text if taken else None}
     return wait_of(thread, waits.category, evidence, needs=waits.needs, is_sure=False, nobody=waits.nobody)
 
@@ -153,7 +156,7 @@ def _is_event(frame: Frame) -> bool:
 
 def _is_c_queue(scene: Scene, thread: Thread) -> bool:
     """Whether the innermost function calls `get` of something written in C: queue.SimpleQueue."""
-    if not thread.frames or wanted_lock(scene, thread) is not None:
+    if not thread.frames or wanted_locks(scene, thread):
         return False
     frame = thread.frames[0]
     if find_place(thread.frames):

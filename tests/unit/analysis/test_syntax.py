@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airmem.analysis.waiting.syntax import Syntax
+from airmem.analysis.waiting.lock_syntax import LockSyntax
 
 SOURCE = """
 import threading
@@ -49,7 +49,7 @@ def calls():
 
 @pytest.fixture(scope="module")
 def syntax():
-    return Syntax(SOURCE)
+    return LockSyntax(SOURCE)
 
 
 def line_of(text, number=0):
@@ -57,26 +57,26 @@ def line_of(text, number=0):
 
 
 def test_a_with_block_wants_its_lock_where_it_begins(syntax):
-    assert syntax.wanted_lock(line_of("with self.lock:")) == "self.lock"
-    assert syntax.wanted_lock(line_of("LOCK.acquire()")) == "LOCK"
-    assert syntax.wanted_lock(line_of("work()")) is None
+    assert syntax.wanted_locks(line_of("with self.lock:")) == ["self.lock"]
+    assert syntax.wanted_locks(line_of("LOCK.acquire()")) == ["LOCK"]
+    assert syntax.wanted_locks(line_of("work()")) == []
 
 
 def test_a_with_block_holds_its_lock_inside(syntax):
-    assert syntax.held_locks(line_of("work()"), is_entering=False) == {"self.lock"}
-    assert syntax.held_locks(line_of("with self.lock:"), is_entering=True) == set()
+    assert syntax.held_locks(line_of("work()"), "", is_entering=False) == {"self.lock"}
+    assert syntax.held_locks(line_of("with self.lock:"), "", is_entering=True) == set()
 
 
 def test_a_block_in_one_line_is_held_once_it_is_entered(syntax):
     line = line_of("with self.lock: work()")
-    assert syntax.held_locks(line, is_entering=True) == set()
-    assert syntax.held_locks(line, is_entering=False) == {"self.lock"}
+    assert syntax.held_locks(line, "", is_entering=True) == set()
+    assert syntax.held_locks(line, "", is_entering=False) == {"self.lock"}
 
 
 def test_what_was_acquired_is_held_until_it_is_released(syntax):
     start = line_of("LOCK.acquire()")
-    assert syntax.held_locks(start + 1, is_entering=False) == {"LOCK"}
-    assert syntax.held_locks(start + 3, is_entering=False) == set()
+    assert syntax.held_locks(start + 1, "", is_entering=False) == {"LOCK"}
+    assert syntax.held_locks(start + 3, "", is_entering=False) == set()
 
 
 def test_a_loop_is_told_from_what_stands_behind_it(syntax):
@@ -87,7 +87,7 @@ def test_a_loop_is_told_from_what_stands_behind_it(syntax):
 
 def test_a_function_that_gives_a_lock_away_is_known(syntax):
     assert syntax.acquirers("self.lock") == {"lends", "take"}
-    assert syntax.acquirers("LOCK") == {"acquired"}
+    assert syntax.acquirers("LOCK") == set()  # it gives it back itself
 
 
 def test_the_call_of_the_next_frame_is_named(syntax):
@@ -104,8 +104,8 @@ def test_calls_of_a_line_include_what_iter_calls(syntax):
 
 @pytest.mark.parametrize("text", [None, "", "def broken(:", "\0", "x = (" * 500])
 def test_a_file_that_is_no_python_answers_nothing(text):
-    syntax = Syntax(text)
-    assert syntax.wanted_lock(1) is None
-    assert syntax.held_locks(1, is_entering=False) == set()
+    syntax = LockSyntax(text)
+    assert syntax.wanted_locks(1) == []
+    assert syntax.held_locks(1, "", is_entering=False) == set()
     assert not syntax.in_endless_loop(1)
     assert syntax.calls(1) == set()
