@@ -143,6 +143,7 @@ def _descriptor(files: ProcessFiles, number: int, mounts: dict[int, Mount]) -> D
         position_bytes=flags.position_bytes,
         watched=flags.watched if is_epoll else None,
         locks=flags.locks,
+        process_id=flags.process_id,
     )
 
 

@@ -25,6 +25,7 @@ class DescriptorFlags(NamedTuple):
     mount_id: int | None
     inode: int | None
     watched: tuple[int, ...]
+    process_id: int | None
     locks: tuple[HeldLock, ...]
 
 
@@ -51,6 +52,7 @@ def parse_fdinfo(raw: bytes) -> DescriptorFlags:
         mount_id=_decimal(fields.get(b"mnt_id")),
         inode=_decimal(fields.get(b"ino")),
         watched=tuple(watched),
+        process_id=_decimal(fields.get(b"Pid")),
         locks=tuple(locks),
     )
 

@@ -32,7 +32,7 @@ class Descriptor:
     `inode` is that of the socket, pipe or file, `device` of a file `major:minor` as /proc/locks prints it; None where
     unknown. `access` is r, w or rw, empty where fdinfo cannot be read. `position_bytes` in the file. `watched` are the
     descriptors that an epoll set watches (`tfd:`), None for what is no epoll set. `locks` are those on this file
-    description (flock, open file description locks).
+    description (flock, open file description locks). `process_id` is the process that a pidfd means.
     """
 
     number_id: int
@@ -44,6 +44,7 @@ class Descriptor:
     position_bytes: int | None
     watched: tuple[int, ...] | None
     locks: tuple[HeldLock, ...]
+    process_id: int | None = None
 
 
 @noun

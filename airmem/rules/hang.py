@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airmem.analysis.waiting.waits import handles_signals
 from airmem.model.finding import Finding
 from airmem.model.verdict import Link, ProcessVerdict, RootCause, ThreadVerdict
 from airmem.rules.hang_words import describe_wait, describe_who, join_words
@@ -149,12 +150,7 @@ def _process_state(keys: list[Waiter], waits: Waits, states: dict[Waiter, str]) 
 
 def _waits_for_a_signal(waits: Waits, main: Waiter) -> bool:
     """Whether the main thread waits for an event that a signal handler may set: the usual end of a daemon's main."""
-    mask = waits.threads[main].process.caught_signals_mask or 0
-    return waits.waits[main].category == "event_wait" and bool(mask & HANDLED_SIGNALS)
-
-
-HANDLED_SIGNALS = 1 << 14 | 1 << 0 | 1 << 9 | 1 << 11
-"""SIGTERM, SIGHUP, SIGUSR1, SIGUSR2; Python itself catches SIGINT."""
+    return waits.waits[main].category == "event_wait" and handles_signals(waits.threads[main])
 
 
 def find_root_causes(waits: Waits, roles: dict[int, ServiceRole]) -> tuple[RootCause, ...]:

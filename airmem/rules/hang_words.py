@@ -53,14 +53,20 @@ def _socket(verb: str) -> Callable[[Evidence], str]:
         tls = " over TLS" if evidence.get("tls") else ""
         peer = f" (process {evidence['peer_pid']})" if evidence.get("peer_pid") else ""
         call = "send" if "unacknowledged_bytes" in evidence else verb
-        return f"waits in {call} on {_text(evidence, 'remote', 'a socket')}{peer}{tls}{_timeout(evidence)}"
+        where = _text(evidence, "remote", _text(evidence, "path", "a socket"))
+        return f"waits in {call} on {where}{peer}{tls}{_timeout(evidence)}"
 
     return phrase
 
 
 def _pipe(verb: str, thing: str, other: str) -> Callable[[Evidence], str]:
     def phrase(evidence: Evidence) -> str:
-        return f"waits to {verb} {thing}; {other} is process {_text(evidence, 'peer_pid')}"
+        if evidence.get("path") and not evidence.get("peer_pid"):
+            return f"waits to {verb} the named pipe {evidence['path']}, whose other end nobody is seen to have open"
+        if evidence.get("nobody_left"):
+            return f"waits to {verb} {thing} whose other end only it has open itself"
+        peer = f"is process {evidence['peer_pid']}" if evidence.get("peer_pid") else "is not seen"
+        return f"waits to {verb} {thing}; {other} {peer}"
 
     return phrase
 
@@ -141,7 +147,9 @@ PHRASES: dict[str, Callable[[Evidence], str]] = {
         "waits for a condition" + (", and nobody is left to notify" if one.get("nobody_left") else "")
     ),
     "event_wait": lambda _: "waits for an event",
-    "future_wait": lambda _: "waits for a future",
+    "future_wait": lambda one: (
+        "waits for a future" + (", and nobody is left to set it" if one.get("nobody_left") else "")
+    ),
     "pool_exhausted": lambda _: "waits in a pool's worker for work queued behind it: every worker does",
     "join_wait": lambda one: f"waits for thread {_text(one, 'waits_for')} to end",
     "child_wait": lambda one: f"waits for child process {_text(one, 'child', _text(one, 'waits_for'))} to end",

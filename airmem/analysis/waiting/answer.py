@@ -102,6 +102,6 @@ def _doomed(graph: Graph, waits: dict[Waiter, Wait]) -> set[Waiter]:
 
 FINAL = frozenset(
     {"self_deadlock", "fork_lock", "mp_lock_orphaned", "lock_wait", "pipe_read", "queue_wait", "cond_wait",
-     "asyncio_starved", "pool_exhausted"}
+     "asyncio_starved", "pool_exhausted", "future_wait"}
 )  # fmt: skip
 """Waits that end never when nobody is left; an event may still be set by a signal handler."""

@@ -81,6 +81,12 @@ def takes_work_in_loop(scene: Scene, thread: Thread) -> bool:
     return bool(syntax.calls(frame.line) & ENDLESS_CALLS) and syntax.in_endless_loop(frame.line)
 
 
+def iterates(scene: Scene, thread: Thread) -> bool:
+    """Whether the innermost function outside the libraries is at the head of a loop: `for line in sys.stdin`."""
+    found = caller_frame(thread)
+    return found is not None and scene.syntax(thread.pid, found[1]).iterates(found[1].line)
+
+
 def sql_call(scene: Scene, thread: Thread) -> str:
     """Return the call of somebody's own code that runs a statement (`cursor.execute`), empty where there is none."""
     found = caller_frame(thread)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,13 +19,15 @@ EPOLLS = frozenset({"epoll_wait", "epoll_pwait", "epoll_pwait2"})
 POLLIN_EVENTS = 0x0001 | 0x0002 | 0x0040
 POLLOUT_EVENTS = 0x0004 | 0x0100
 MOST_POLLED = 1024
+PIPE_FUNCTION = "pipe_"
+"""Kernel functions that wait for a pipe: pipe_read, anon_pipe_write, fifo_pipe_read (fs/pipe.c)."""
 STATE_NAMES = {"ESTAB": "ESTABLISHED"}
 """What the kernel calls the states that ss(8) abbreviates; the others differ by their hyphens only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Endpoint:
-    """One thing that is waited on: `kind` is tcp, udp, unix, pipe, file, event, terminal, pidfd or unknown.
+    """One thing that is waited on: `kind` is tcp, udp, unix, pipe, file, event, eventfd, terminal, pidfd or unknown.
 
     `is_read` tells the direction. `peers` are the pids at the other end without the waiter itself, parent and children
     first; `has_own_end` tells that the waiter holds the other end, too. `is_listening` is a socket that accepts.
@@ -44,17 +46,16 @@ class Endpoint:
 def waited_endpoints(scene: Scene, thread: Thread) -> list[Endpoint] | None:
     """Return what a thread's system call waits on; None where the call names no descriptors or they are unreadable."""
     name, words = thread.call_name, thread.arguments
-    if name in READS:
-        return [endpoint_of(scene, thread.pid, words[0] & 0xFFFFFFFF, True)]
-    if name in WRITES:
-        return [endpoint_of(scene, thread.pid, words[0] & 0xFFFFFFFF, False)]
-    if name in POLLS:
-        return _polled(scene, thread.pid, words[0], words[1])
-    if name in SELECTS:
-        return _selected(scene, thread.pid, words)
-    if name in EPOLLS:
-        return watched_endpoints(scene, thread.pid, words[0] & 0xFFFFFFFF)
-    return None
+    found: list[Endpoint] | None = None
+    if name in READS or name in WRITES:
+        found = [endpoint_of(scene, thread.pid, words[0] & 0xFFFFFFFF, name in READS)]
+    elif name in POLLS:
+        found = _polled(scene, thread.pid, words[0], words[1])
+    elif name in SELECTS:
+        found = _selected(scene, thread.pid, words)
+    elif name in EPOLLS:
+        found = watched_endpoints(scene, thread.pid, words[0] & 0xFFFFFFFF)
+    return None if found is None else [_as_named_pipe(scene, thread, one) for one in found]
 
 
 def watched_endpoints(scene: Scene, pid: int, number: int) -> list[Endpoint] | None:
@@ -87,6 +88,33 @@ def endpoint_of(scene: Scene, pid: int, number: int, is_read: bool) -> Endpoint:
     )
 
 
+def _as_named_pipe(scene: Scene, thread: Thread, endpoint: Endpoint) -> Endpoint:
+    """Return a path that a thread waits on as the pipe that it is: a file is always ready (poll(2)), a pipe is not."""
+    descriptor = endpoint.descriptor
+    is_asked = thread.call_name in POLLS | SELECTS or PIPE_FUNCTION in thread.task.wait_channel
+    if descriptor is None or endpoint.kind != "file" or not is_asked or descriptor.link.startswith("/dev/"):
+        return endpoint
+    found = scene.openers(descriptor, "w" if endpoint.is_read else "r")
+    others = tuple(
+        sorted((one for one in found if one != thread.pid), key=lambda one: _nearness(scene, thread.pid, one))
+    )
+    return replace(endpoint, kind="pipe", peers=others, has_own_end=thread.pid in found)
+
+
+def wakes_itself(thread: Thread, endpoint: Endpoint) -> bool:
+    """Whether this is a pipe or socket pair by which a program wakes itself, from a signal handler or another thread.
+
+    Its own process has the other end, which does not block, since a signal handler must not (signal.set_wakeup_fd).
+    """
+    if endpoint.peers or not endpoint.has_own_end or not endpoint.is_read:
+        return False
+    inode = endpoint.descriptor.inode if endpoint.descriptor else None
+    if endpoint.socket is not None:
+        inode = endpoint.socket.peer_inode
+    ends = [one for one in (thread.process.descriptors or {}).values() if one.inode == inode and "w" in one.access]
+    return any(one.is_nonblocking for one in ends)
+
+
 def socket_evidence(endpoint: Endpoint) -> Evidence:
     """Return what is known of a socket: remote, port, state, peer on this machine."""
     socket = endpoint.socket
@@ -111,7 +139,7 @@ def _kind(descriptor: Descriptor | None, socket: Socket | None) -> str:
     if link.startswith("pipe:"):
         return "pipe"
     if link.startswith("anon_inode:"):
-        return "pidfd" if "pidfd" in link else "event"
+        return next((kind for kind in ("pidfd", "eventfd") if kind in link), "event")
     if link.startswith("/"):
         return "terminal" if link.startswith(("/dev/pts/", "/dev/tty", "/dev/console")) else "file"
     return "unknown"

@@ -24,6 +24,11 @@ PATH_ARGUMENTS = {
 """System call -> which argument is a path."""
 
 LONGEST_PATH = 4096
+OPENS = {"open": 1, "openat": 2}
+"""System call -> which argument says for what."""
+
+OPENING = "wait_for_partner"
+"""Where the kernel holds up who opens a named pipe until somebody opens its other end (fs/pipe.c)."""
 
 
 def is_file_lock(thread: Thread) -> bool:
@@ -46,6 +51,22 @@ def judge_file_lock(scene: Scene, thread: Thread) -> Wait:
     return Wait(
         pid=thread.pid, tid=thread.tid, category="file_lock", evidence=evidence, needs=needs, is_sure=bool(others)
     )
+
+
+def judge_opening(scene: Scene, thread: Thread) -> Wait | None:
+    """Return the verdict on a thread that opens a named pipe whose other end nobody has open, None for others."""
+    if thread.call_name not in OPENS or OPENING not in thread.task.wait_channel:
+        return None
+    is_write = bool(thread.arguments[OPENS[thread.call_name]] & 3)
+    evidence: Evidence = {"path": _path_of(scene, thread), "peer_pid": None}
+    category = "pipe_write" if is_write else "pipe_read"
+    return Wait(pid=thread.pid, tid=thread.tid, category=category, evidence=evidence)
+
+
+def connect_path(scene: Scene, thread: Thread) -> str | None:
+    """Return the path in the address (struct sockaddr_un) that a thread connects to, None where it has none."""
+    path = text_at(scene, thread.pid, thread.arguments[1] + 2)
+    return path or None
 
 
 def lock_holders(scene: Scene, descriptor: Descriptor | None, kinds: tuple[str, ...]) -> list[int]:

@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.endpoints import EPOLLS, watched_endpoints
+from airmem.analysis.waiting.futures import is_pool_worker, waits_for_future
 from airmem.analysis.waiting.places import find_place, is_in
 from airmem.analysis.waiting.scene import is_standard
-from airmem.analysis.waiting.threads import is_pool_worker, waits_for_future
 from airmem.analysis.waiting.timeouts import MINUTE_SECONDS, timeout_of
 from airmem.analysis.waiting.transfers import judge_endpoints
 from airmem.cpython.asyncio_tasks import find_tasks
@@ -149,7 +149,7 @@ def _is_own(scene: Scene, thread: Thread, endpoint: Endpoint) -> bool:
         return socket is not None and not endpoint.is_listening and scene.users(socket.peer_inode) in ([thread.pid], [])
     if endpoint.kind == "pipe":
         return not endpoint.peers
-    return endpoint.kind == "event" and bool(endpoint.descriptor and "eventfd" in endpoint.descriptor.link)
+    return endpoint.kind == "eventfd"
 
 
 def _is_alone(scene: Scene, thread: Thread) -> bool:

@@ -286,6 +286,16 @@ class Scene:
         holders = self.snapshot.holders.get(inode or 0, ())
         return sorted({one.pid for one in holders if not access or access in one.access})
 
+    def openers(self, file: Descriptor, access: str) -> list[int]:
+        """Return the pids of the tree that have the same file open for this access: the ends of a named pipe."""
+        found = set()
+        for pid, process in self.snapshot.processes.items():
+            for one in (process.descriptors or {}).values():
+                is_same = one.link == file.link and (one.inode, one.device) == (file.inode, file.device)
+                if is_same and access in one.access:
+                    found.add(pid)
+        return sorted(found)
+
     def peers(self, socket: Socket) -> list[int]:
         """Return the pids at the other end of a socket, as far as it is on this machine."""
         if socket.family == "unix":

@@ -64,6 +64,11 @@ class Syntax:
         nodes = below(function) if function is not self._tree else self._nodes
         return any(_is_endless(node) and node.lineno <= line <= (node.end_lineno or 0) for node in nodes)
 
+    def iterates(self, line: int) -> bool:
+        """Whether the head of a `for` loop stands at the line."""
+        loops = [node for node in self._nodes if isinstance(node, ast.For)]
+        return any(node.iter.lineno <= line <= (node.iter.end_lineno or line) for node in loops)
+
     def is_coroutine(self, line: int) -> bool:
         """Whether the innermost function around a line is `async def`."""
         return isinstance(self.function_at(line), ast.AsyncFunctionDef)

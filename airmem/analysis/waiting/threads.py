@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.caller import takes_work_in_loop
+from airmem.analysis.waiting.futures import judge_future, working_children
 from airmem.analysis.waiting.lock_holders import ENTERING, wanted_locks
 from airmem.analysis.waiting.locks import judge_lock
-from airmem.analysis.waiting.places import find_place, is_in
+from airmem.analysis.waiting.places import find_place
 from airmem.analysis.waiting.waits import wait_of
-from airmem.cpython.queue_objects import count_queued
 from airmem.model.verdict import Wait
 
 if TYPE_CHECKING:
@@ -19,29 +19,16 @@ if TYPE_CHECKING:
 
 JOINING = frozenset({"join", "_wait_for_tstate_lock"})
 QUEUE_CALLS = frozenset({"get", "put"})
-FUTURE_CALLS = frozenset({"result", "exception", "wait", "as_completed"})
-FUTURE_FILES = ("concurrent/futures/_base.py",)
+POOL_FILES = ("multiprocessing/pool.py", "concurrent/futures/process.py")
 
 
 def judge_thread_wait(scene: Scene, thread: Thread) -> Wait:
     """Return the verdict on a thread that sleeps on something private to its process (a private futex)."""
-    for judge in (_join, _shutdown, _import, _future, _queue, _condition):
+    for judge in (_join, _shutdown, _import, judge_future, _queue, _condition):
         found = judge(scene, thread)
         if found is not None:
             return found
     return judge_lock(scene, thread)
-
-
-def is_pool_worker(thread: Thread) -> bool:
-    """Whether this is a worker thread of a ThreadPoolExecutor or of multiprocessing's ThreadPool."""
-    return is_in(thread.frames, "concurrent/futures/thread.py", "_worker") or (
-        not thread.is_main and is_in(thread.frames, "multiprocessing/pool.py", "worker")
-    )
-
-
-def waits_for_future(thread: Thread) -> bool:
-    """Whether a thread waits for the result of a future."""
-    return any(_is_future_call(frame) for frame in thread.frames[:5])
 
 
 def _join(scene: Scene, thread: Thread) -> Wait | None:
@@ -59,6 +46,8 @@ def _join(scene: Scene, thread: Thread) -> Wait | None:
         if address and any(_is_bootstrap(each) and each.local_address("self") == address for each in one.frames)
     ]
     needs: tuple[Target, ...] = tuple((one.pid, one.tid) for one in found)
+    if any(_is_of(each, name) for one in found for each in one.frames for name in POOL_FILES):
+        needs += working_children(scene, thread)  # the thread of a pool ends when its workers have
     evidence: Evidence = {"waits_for": found[0].label if found else None, "nobody_left": not others}
     return wait_of(thread, "join_wait", evidence, needs=needs, is_sure=bool(found))
 
@@ -89,25 +78,6 @@ def _import(scene: Scene, thread: Thread) -> Wait | None:
     evidence: Evidence = {"module": module, "holder": same[0].label if same else None}
     needs: tuple[Target, ...] = tuple((one.pid, one.tid) for one in same[:1])
     return wait_of(thread, "import_lock", evidence, needs=needs, is_sure=bool(same))
-
-
-def _future(scene: Scene, thread: Thread) -> Wait | None:
-    """A future's result; a worker of a pool all of whose workers wait for results is waiting for itself."""
-    at = next((at for at, one in enumerate(thread.frames[:5]) if _is_future_call(one)), None)
-    if at is None:
-        return None
-    if not is_pool_worker(thread):
-        return wait_of(thread, "future_wait", {"nobody_left": not _others(scene, thread)}, is_sure=False)
-    pool = _pool_of(thread)
-    workers = [one for one in scene.python_threads(thread.pid) if is_pool_worker(one) and _pool_of(one) == pool]
-    waiting = [one for one in workers if any(_is_future_call(frame) for frame in one.frames[:5])]
-    if len(waiting) < len(workers):
-        return wait_of(thread, "future_wait", {}, is_sure=False)
-    queued = _queued_count(scene, thread)
-    if queued == 0:
-        return wait_of(thread, "future_wait", {}, is_sure=False)
-    evidence: Evidence = {"waits_for": [one.label for one in workers], "queued_count": queued}
-    return wait_of(thread, "pool_exhausted", evidence, is_sure=queued is not None, nobody=queued is not None)
 
 
 def _queue(scene: Scene, thread: Thread) -> Wait | None:
@@ -162,29 +132,6 @@ def _is_c_queue(scene: Scene, thread: Thread) -> bool:
     if find_place(thread.frames):
         return True
     return "get" in scene.syntax(thread.pid, frame).calls(frame.line)
-
-
-def _is_future_call(frame: Frame) -> bool:
-    return frame.short_function in FUTURE_CALLS and any(_is_of(frame, name) for name in FUTURE_FILES)
-
-
-def _pool_of(thread: Thread) -> int | str:
-    """Return what identifies the pool of a worker: its queue, else the beginning of its name."""
-    for frame in thread.frames:
-        for name in ("work_queue", "inqueue"):
-            address = frame.local_address(name)
-            if address:
-                return address
-    return (thread.name or "").rpartition("_")[0]
-
-
-def _queued_count(scene: Scene, thread: Thread) -> int | None:
-    """Return how much work a pool has not begun, None if that cannot be read."""
-    for frame in thread.frames:
-        address = frame.local_address("work_queue")
-        if address:
-            return count_queued(scene.objects(thread.pid), address)
-    return None
 
 
 def _module_name(frames: tuple[Frame, ...]) -> str | None:

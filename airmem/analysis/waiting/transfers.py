@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from airmem.analysis.waiting.caller import is_sql, sql_call, takes_work_in_loop
-from airmem.analysis.waiting.endpoints import endpoint_of, socket_evidence, waited_endpoints
-from airmem.analysis.waiting.files import lock_holders
+from airmem.analysis.waiting.caller import is_sql, iterates, sql_call, takes_work_in_loop
+from airmem.analysis.waiting.endpoints import endpoint_of, socket_evidence, waited_endpoints, wakes_itself
+from airmem.analysis.waiting.files import connect_path, judge_opening, lock_holders
 from airmem.analysis.waiting.places import find_place
-from airmem.analysis.waiting.timeouts import timeout_of
-from airmem.analysis.waiting.waits import wait_of
+from airmem.analysis.waiting.timeouts import ABSOLUTE, timeout_of
+from airmem.analysis.waiting.waits import handles_signals, wait_of
 from airmem.model.verdict import Wait
 from airmem.services.databases import find_database
 
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 ACCEPTS = frozenset({"accept", "accept4"})
 COMMUNICATING = frozenset({"communicate", "_communicate"})
 SQLITE_LIBRARY = "sqlite3"
+STANDARD_INPUT = 0
 CONNECTING = "SYN-SENT"
 
 
-def judge_transfer(scene: Scene, thread: Thread) -> Wait | None:  # noqa: PLR0911  # one line for each case
+def judge_transfer(scene: Scene, thread: Thread) -> Wait | None:  # one line for each case
     """Return the verdict on a thread that waits for descriptors, None if it waits for something else."""
     if thread.call_name in ACCEPTS:
         endpoint = endpoint_of(scene, thread.pid, thread.arguments[0] & 0xFFFFFFFF, True)
@@ -34,10 +35,8 @@ def judge_transfer(scene: Scene, thread: Thread) -> Wait | None:  # noqa: PLR091
         endpoint = endpoint_of(scene, thread.pid, thread.arguments[0] & 0xFFFFFFFF, False)
         return _connects(scene, thread, endpoint)
     endpoints = waited_endpoints(scene, thread)
-    if endpoints is None:
-        return None
     if not endpoints:
-        return None
+        return judge_opening(scene, thread)
     listening = next((one for one in endpoints if one.is_listening), None)
     if listening is not None:
         return _listens(thread, listening)
@@ -51,8 +50,9 @@ def judge_sqlite(scene: Scene, thread: Thread) -> Wait | None:
     """SQLite waits for a lock by sleeping in short turns: told by the call, its library and the lock on the file."""
     if not is_sql(scene, thread) or not _maps(thread, SQLITE_LIBRARY):
         return None
-    if thread.call_name not in ("nanosleep", "clock_nanosleep", "select", "pselect6", "poll"):
-        return None
+    is_absolute = thread.call_name == "clock_nanosleep" and bool(thread.arguments[1] & ABSOLUTE)
+    if thread.call_name not in ("nanosleep", "clock_nanosleep") or is_absolute:
+        return None  # time.sleep sleeps until a time, or by select; SQLite for a time
     own: tuple[str, int] | None = None
     for descriptor in (thread.process.descriptors or {}).values():
         holders = lock_holders(scene, descriptor, ("POSIX", "OFDLCK")) if descriptor.link.startswith("/") else []
@@ -83,7 +83,7 @@ def _connects(scene: Scene, thread: Thread, endpoint: Endpoint) -> Wait:
     evidence = {**socket_evidence(endpoint), **_timeout(scene, thread), "tls": False}
     category = "socket_connect"
     if endpoint.kind == "unix":
-        category, evidence = "unix_recv", {"peer_pid": endpoint.peers[0] if endpoint.peers else None}
+        evidence = {"path": connect_path(scene, thread), "peer_pid": endpoint.peers[0] if endpoint.peers else None}
     return wait_of(thread, category, evidence, needs=tuple((one, None) for one in endpoint.peers), needs_all=False)
 
 
@@ -103,6 +103,9 @@ def _child(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait | No
 
 def judge_endpoints(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait:
     """Return the verdict on a thread that waits for any of these."""
+    by_design = next((one for one in endpoints if one.kind in ("event", "terminal")), None)
+    if by_design is not None:
+        return _other(thread, by_design, _timeout(scene, thread))
     first = next((one for one in endpoints if one.kind in ("tcp", "udp", "unix", "pipe")), endpoints[0])
     peers = list(dict.fromkeys(pid for one in endpoints for pid in one.peers))
     needs: tuple[Target, ...] = tuple((one, None) for one in peers)
@@ -117,20 +120,40 @@ def judge_endpoints(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> 
             evidence["unacknowledged_bytes"] = first.socket.tx_queue_bytes
         place = _server_place(scene, thread, first)
         return wait_of(thread, category, evidence, needs=needs, needs_all=False, place=place)
-    evidence = {"peer_pid": peers[0] if peers else None, **timeout}
     if first.kind in ("pipe", "unix"):
-        category = "unix_recv" if first.kind == "unix" else "pipe_read" if first.is_read else "pipe_write"
-        nobody = not peers and not _has_more_threads(scene, thread) and first.has_own_end
-        if nobody:
-            evidence |= {"peer_pid": thread.pid, "nobody_left": True, "deadlock": True}
-        place = (find_place(thread.frames) if first.is_read else "") or _worker_place(scene, thread, first)
-        return wait_of(thread, category, evidence, needs=needs, needs_all=False, place=place, nobody=nobody)
+        return _channel(scene, thread, first, peers, timeout)
     return _other(thread, first, timeout)
 
 
+def _channel(scene: Scene, thread: Thread, endpoint: Endpoint, peers: list[int], timeout: Evidence) -> Wait:
+    """A pipe or a unix socket: whoever has the other end; or this process itself, which nobody else can wake."""
+    evidence: Evidence = {"peer_pid": peers[0] if peers else None, **timeout}
+    category = "unix_recv" if endpoint.kind == "unix" else "pipe_read" if endpoint.is_read else "pipe_write"
+    link = endpoint.descriptor.link if endpoint.descriptor else ""
+    if link.startswith("/"):
+        evidence["path"] = link
+    if wakes_itself(thread, endpoint):
+        mechanism = "it waits for a signal or another thread to wake it"
+        return wait_of(thread, category, evidence, place=mechanism)
+    is_own = not peers and endpoint.has_own_end and not link.startswith("/")
+    nobody = is_own and not _has_more_threads(scene, thread) and not handles_signals(thread)
+    if nobody:
+        evidence |= {"peer_pid": thread.pid, "nobody_left": True, "deadlock": True}
+    place = (find_place(thread.frames) if endpoint.is_read else "") or _worker_place(scene, thread, endpoint)
+    needs: tuple[Target, ...] = tuple((one, None) for one in peers)
+    return wait_of(thread, category, evidence, needs=needs, needs_all=False, place=place, nobody=nobody)
+
+
 def _other(thread: Thread, endpoint: Endpoint, timeout: Evidence) -> Wait:
-    """A terminal, an eventfd, a device: nothing inside the machine is known to end it."""
-    link = endpoint.descriptor.link if endpoint.descriptor else f"descriptor {endpoint.number}"
+    """A process, a terminal, an eventfd, a device: nothing inside the machine is known to end most of them."""
+    descriptor = endpoint.descriptor
+    link = descriptor.link if descriptor else f"descriptor {endpoint.number}"
+    if endpoint.kind == "pidfd" and descriptor is not None and descriptor.process_id:
+        needs: tuple[Target, ...] = ((descriptor.process_id, None),)
+        place = find_place(thread.frames)
+        return wait_of(thread, "child_wait", {"child": descriptor.process_id, **timeout}, needs=needs, place=place)
+    if endpoint.kind == "eventfd":
+        return wait_of(thread, "event_wait", {"waits_for": link, **timeout}, place=find_place(thread.frames))
     mechanism = {
         "terminal": "it waits for somebody to type",
         "event": f"it waits for {link}",
@@ -144,7 +167,10 @@ def _other(thread: Thread, endpoint: Endpoint, timeout: Evidence) -> Wait:
 
 def _worker_place(scene: Scene, thread: Thread, endpoint: Endpoint) -> str:
     """Whether a read of a pipe or socket between processes is a worker's wait for its next piece of work."""
-    if not endpoint.is_read or not endpoint.peers or not takes_work_in_loop(scene, thread):
+    if not endpoint.is_read or not endpoint.peers:
+        return ""
+    is_filter = endpoint.number == STANDARD_INPUT and iterates(scene, thread)
+    if not is_filter and not takes_work_in_loop(scene, thread):
         return ""
     return "a worker with nothing to do: its loop takes the next piece of work from a pipe or socket"
 

@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from airmem.model.verdict import Evidence, Target
 
 
+HANDLED_SIGNALS = 1 << 14 | 1 << 0 | 1 << 9 | 1 << 11
+"""SIGTERM, SIGHUP, SIGUSR1, SIGUSR2; Python itself catches SIGINT."""
+
+
+def handles_signals(thread: Thread) -> bool:
+    """Whether the process of a thread has a handler for a signal that daemons are woken and ended by."""
+    return bool((thread.process.caught_signals_mask or 0) & HANDLED_SIGNALS)
+
+
 def wait_of(
     thread: Thread,
     category: str,
