@@ -12,7 +12,10 @@ from airmem.model.cow import CowMapping, PageRuns
 from airmem.units import PAGE_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airmem.analysis.writers import Member
+    from airmem.model.anonymous import AddressRange
 
 STATE_COUNT = SWAPPED + 1
 
@@ -55,6 +58,16 @@ def _name_runs(
     found = np.full(run_count, -1, np.int64)
     found[pairs // size] = pairs % size  # of several for one run the last counts
     return tuple(names.get(number) for number in found.tolist())
+
+
+def is_in_files(ranges: Sequence[AddressRange], pages: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Tell which pages lie in mappings of files. The zeroed part of a library is not told from what lies behind it."""
+    starts = np.array([one.start_address // PAGE_BYTES for one in ranges], np.int64)
+    if not len(starts):
+        return np.zeros(len(pages), np.bool_)
+    is_file = np.array([one.inode != 0 for one in ranges], np.bool_)
+    found: npt.NDArray[np.bool_] = is_file[np.searchsorted(starts, pages, side="right") - 1]
+    return found
 
 
 def sum_by_mapping(member: Member) -> tuple[CowMapping, ...]:

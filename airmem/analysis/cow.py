@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airmem.analysis.address_map import find_runs, sum_by_mapping
+from airmem.analysis.address_map import find_runs, is_in_files, sum_by_mapping
 from airmem.analysis.collected import was_compared
 from airmem.analysis.words import ALLOCATED, CHANGED, FREED, OTHER
 from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, FREED_BY_PARENT, NEW, SHARED, SWAPPED
@@ -63,7 +63,7 @@ def describe_worker(
         if told is None or told.frozen is None or told.live is None
         else _size(told.frozen & ~told.live & member.is_shared),
         static_refcount_bytes=None if told is None or told.has_immortals else _sum_static(member, causes),
-        imported_bytes=None if told is None else told.code_page_count * PAGE_BYTES,
+        imported_bytes=None if told is None else told.imported_page_count * PAGE_BYTES,
         unstable_bytes=0 if told is None else told.unstable_count * PAGE_BYTES,
         mappings=sum_by_mapping(member),
         runs=_find_runs(member, causes, told) if with_runs else None,
@@ -112,32 +112,28 @@ def _siblings_at_risk(elder: Member, told: dict[int, Explanation]) -> int:
     return (len(joined) - len(np.unique(joined))) * PAGE_BYTES
 
 
-def sum_old_originals(members: list[Member | None]) -> int:
-    """Return the bytes of originals that only children still map, since their parent wrote its pages after the fork."""
-    total = 0
+def sum_old_originals(members: list[Member | None]) -> tuple[int, int]:
+    """Return the bytes of originals that only children still map, since their parent wrote its pages after the fork.
+
+    All of them, and what there would be less of if all children had the same ones, which those of the child have that
+    has most.
+    """
+    total = kept = 0
     for elder in members:
         if elder is None or not elder.children:
             continue
-        frames = np.concatenate([child.frames[child.states == COPIED_BY_PARENT] for child in elder.children])
-        if frames.any():
-            total += len(np.unique(frames)) * PAGE_BYTES
-        else:  # hidden: at least those of the child that has most
-            counts = [int(np.count_nonzero(child.states == COPIED_BY_PARENT)) for child in elder.children]
-            total += max(counts) * PAGE_BYTES
-    return total
+        originals = [child.frames[child.states == COPIED_BY_PARENT] for child in elder.children]
+        most = max(map(len, originals))
+        frames = np.concatenate(originals)
+        kept += most
+        total += len(np.unique(frames)) if frames.any() else most  # hidden: at least those
+    return total * PAGE_BYTES, (total - kept) * PAGE_BYTES
 
 
 def _sum_static(member: Member, causes: np.typing.NDArray[np.uint8]) -> int:
-    """Return the bytes copied by reference counts in mappings of files and in the zeroed part that follows them."""
-    starts = np.array([one.start_address // PAGE_BYTES for one in member.ranges], np.int64)
-    if not len(starts):
-        return 0
-    is_file = np.array([one.inode != 0 for one in member.ranges], np.bool_)
-    ends = np.array([one.end_address // PAGE_BYTES for one in member.ranges], np.int64)
-    is_unnamed = np.array([not one.name for one in member.ranges], np.bool_)
-    is_file[1:] |= is_file[:-1] & is_unnamed[1:] & (starts[1:] == ends[:-1])
-    place = np.searchsorted(starts, member.pages, side="right") - 1
-    return _size(is_file[place] & (member.states == COPIED) & (causes == REFCOUNT))
+    """Return the bytes copied by reference counts in mappings of files."""
+    in_files = is_in_files(member.ranges, member.pages)
+    return _size(in_files & (member.states == COPIED) & (causes == REFCOUNT))
 
 
 def _size(flags: np.typing.NDArray[np.bool_]) -> int:

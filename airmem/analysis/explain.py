@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from airmem.analysis.address_map import is_in_files
 from airmem.analysis.causes import Comparison, Line, compare_line, start_comparison
 from airmem.analysis.collected import GC, UNKNOWN, Ran, find_collections, name_causes, of_parent, worker_state
 from airmem.analysis.inline_caches import CODE
@@ -22,7 +23,7 @@ from airmem.cpython.names import TypeNames
 from airmem.cpython.objects import scan_objects
 from airmem.errors import NotMeasurable, ProcessGone
 from airmem.model.cow import TypeWords
-from airmem.units import PAGE_BYTES
+from airmem.units import KIB, PAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,10 @@ SKIMMED_PAGES = 1 << 13
 MOST_NEW_PAGES = 1 << 14
 """Of each process's new pages so many are looked at: 64 MiB."""
 
+STRETCH_BYTES = 256 * KIB
+"""An import makes code objects, and beside them in memory all else that a module has: new pages in such a stretch with
+code came by imports. What a program makes of data later fills stretches of its own."""
+
 INLINE_CACHES = "builtins.code (inline caches)"
 
 
@@ -51,8 +56,8 @@ class Explanation:
     """What contents tell of one worker. `causes` has a place in model.cow.CAUSES for each of its pages. `live` and
     `frozen` are flags of its pages that hold tracked objects, None where that cannot be told. `has_immortals`: objects
     that are part of Python are not counted (3.12 and later). `unstable_count` pages changed while they were read,
-    `code_page_count` new pages hold code objects. `page_types` is for each page the number of the type that was written
-    most there, -1 for none, and `type_names` has their names; None unless asked for."""
+    `imported_page_count` new pages came by imports. `page_types` is for each page the number of the type that was
+    written most there, -1 for none, and `type_names` has their names; None unless asked for."""
 
     comparison: Comparison
     causes: npt.NDArray[np.uint8]
@@ -62,7 +67,7 @@ class Explanation:
     types: tuple[TypeWords, ...]
     has_immortals: bool = True
     unstable_count: int = 0
-    code_page_count: int = 0
+    imported_page_count: int = 0
     page_types: npt.NDArray[np.int32] | None = None
     type_names: dict[int, str] = field(default_factory=dict)
 
@@ -178,7 +183,7 @@ class _Explainer:
             collector=worker_state(tracked, counters, lists.parents.counters),
             types=_types(child, comparison, causes, tracked, (lists.table, names)),
             has_immortals=lists.has_immortals,
-            code_page_count=self._count_code_pages(child, key, lists.table),
+            imported_page_count=self._count_imported_pages(child, key, lists.table),
         )
         if self._with_page_types:
             types = find_page_types(child, comparison, causes, tracked, len(lists.table))
@@ -186,15 +191,19 @@ class _Explainer:
             known = np.unique(types[types >= 0]).tolist()
             explanation.type_names = {number: names.name(lists.table.types[number]) for number in known}
 
-    def _count_code_pages(self, child: Member, key: ProcessKey, table: TypeTable) -> int:
-        """Return on how many new pages code objects lie: who imports after the fork makes them."""
+    def _count_imported_pages(self, child: Member, key: ProcessKey, table: TypeTable) -> int:
+        """Return how many new pages imports after the fork have left, by the code objects that they make."""
         is_code = np.array([one.name == CODE and one.is_static for one in table.types], np.bool_)
         new = child.pages[(child.states == NEW) & child.is_present][:MOST_NEW_PAGES]
-        count = 0
+        found = [np.empty(0, np.int64)]
         for block in self._contents.blocks(key, new):
             slots, numbers = scan_objects(table, block.words)
-            count += len(np.unique(slot_addresses(block.pages, slots[is_code.take(numbers)]) // PAGE_BYTES))
-        return count
+            found.append(slot_addresses(block.pages, slots[is_code.take(numbers)]) // STRETCH_BYTES)
+        code = np.unique(np.concatenate(found))
+        if not len(code):
+            return 0
+        is_imported = np.isin(new // (STRETCH_BYTES // PAGE_BYTES), code) | is_in_files(child.ranges, new)
+        return int(np.count_nonzero(is_imported))
 
 
 def _unexplained(child: Member) -> Explanation:

@@ -48,7 +48,7 @@ WALKED = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Heads:
-    """The heads of all live objects of types with HAVE_GC of one process, by address ascending.
+    """The heads of live objects of types with HAVE_GC of one process that may be tracked, by address ascending.
 
     `addresses` (n,) uint64 of the heads (the object lies 16 bytes on), `next` and `previous` (n,) uint64 without their
     flags, `numbers` (n,) int32 of their types in the TypeTable; WALKED for those that complete_heads added.
@@ -116,8 +116,14 @@ class HeadList:
         )
 
     def _keep(self, addresses: Words, following: Words, previous: Words, numbers: npt.NDArray[np.int32]) -> None:
+        """Keep the heads that may be on a list: of an object that is not tracked the next pointer is 0."""
+        following = following & POINTER_MASK
+        kept = np.flatnonzero(following)
+        if len(kept) != len(following):
+            addresses, following = addresses.take(kept), following.take(kept)
+            previous, numbers = previous.take(kept), numbers.take(kept)
         self._addresses.add(addresses)
-        self._next.add(following & POINTER_MASK)
+        self._next.add(following)
         self._previous.add(previous & POINTER_MASK)
         self._numbers.add(numbers)
 

@@ -129,9 +129,9 @@ class CowWorker:
     INFERRED_BYTES of each figure may be its then. `writes`, `collector` and
     `at_risk_bytes` are None where contents could not be read; at risk is what one full collection in this worker alone
     would copy, `frozen_shared_bytes` what gc.freeze keeps it from copying. `static_refcount_bytes` of those copied by
-    reference counts lie in programs and libraries, whose objects are immortal since Python 3.12; None where they are
-    that already. `imported_bytes` of the new ones hold code, as imports after the fork leave it.
-    `unstable_bytes` changed while they were read. All are None where the page table cannot be read.
+    reference counts lie in files of programs and libraries, whose objects are immortal since Python 3.12; None where
+    they are that already. `imported_bytes` of the new ones lie beside code, or in files, as imports after the fork
+    leave them. `unstable_bytes` changed while they were read. All are None where the page table cannot be read.
     """
 
     process: Process

@@ -21,6 +21,9 @@ HOLES_RATIO = 0.1
 """Where more than this part of the memory with tracked objects lies in pools with free blocks, another collection
 before the fork makes matters worse (Objects/obmalloc.c: the next allocation writes to a freed block's page)."""
 
+STARTER_ROLES = ("resource-tracker", "forkserver")
+"""Processes of multiprocessing that no start method does without: they would be there with fork, or are forked from."""
+
 RECYCLED_SECONDS = 60
 """Workers that started further apart than this were not forked together."""
 
@@ -35,8 +38,8 @@ FORK_EFFECTS = (
     " (docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods)."
 )
 IMPORT_EFFECTS = (
-    "Side effects: the parent grows by as much, and what runs at import (threads, connections) runs before the fork"
-    " (docs.gunicorn.org/en/stable/settings.html#preload-app)."
+    "Side effects: the parent grows by as much, a collection in a worker copies it unless it is frozen, and what runs"
+    " at import (threads, connections) runs before the fork (docs.gunicorn.org/en/stable/settings.html#preload-app)."
 )
 IMMORTAL_EFFECTS = "Side effects: those of an upgrade (PEP 683; peps.python.org/pep-0683)."
 
@@ -124,7 +127,7 @@ def check_parent(workers: tuple[CowWorker, ...]) -> list[Finding]:
 
 def check_unforked(workers: tuple[CowWorker, ...]) -> list[Finding]:
     """AM115: children run the same Python without having been forked, so that they share nothing."""
-    unforked = [one for one in workers if not one.process.is_forked and _is_python(one) and (one.new_bytes or 0)]
+    unforked = _unforked(workers)
     size = sum(one.new_bytes or 0 for one in unforked)
     if size < TELL_BYTES:
         return []
@@ -143,6 +146,15 @@ def _finding(code: str, severity: str, summary: str, evidence: str, remedy: str)
     return Finding(code=code, severity=severity, pid=None, summary=summary, evidence=evidence, remedy=remedy)
 
 
+def _unforked(workers: tuple[CowWorker, ...]) -> list[CowWorker]:
+    """Return the children that run Python anew and do the service's work."""
+    return [
+        one
+        for one in workers
+        if not one.process.is_forked and one.role not in STARTER_ROLES and _is_python(one) and one.new_bytes
+    ]
+
+
 def _is_python(worker: CowWorker) -> bool:
     return "python" in worker.process.title.partition(" ")[0]
 
@@ -156,17 +168,17 @@ def find_remedies(
     forecast: Forecast,
     collector: CollectorState | None,
     *,
-    old_originals_bytes: int,
+    old_originals_bytes: tuple[int, int],
     hole_bytes: int | None,
 ) -> tuple[CowRemedy, ...]:
     """Return what would help, the most first, each with the bytes it saves in this tree.
 
-    `old_originals_bytes`: originals that only workers still map, since their parent wrote after the fork. `hole_bytes`:
-    pages of the parent in pools with free blocks.
+    `old_originals_bytes`: originals that only workers still map, since their parent wrote after the fork; and what
+    there would be less of if all workers had the same. `hole_bytes`: pages of the parent in pools with free blocks.
     """
     found = [
         *_freeze(workers, forecast, collector, hole_bytes),
-        *_quiet_parent(workers, old_originals_bytes),
+        *_quiet_parent(workers, *old_originals_bytes),
         *_immortal(workers),
         *_fork(workers),
         *_import(workers),
@@ -198,21 +210,29 @@ def _freeze(
     ]
 
 
-def _quiet_parent(workers: tuple[CowWorker, ...], old_originals_bytes: int) -> list[CowRemedy]:
-    starts = [one.process.start_ticks for one in workers if one.process.is_forked]
-    is_recycled = bool(starts) and max(starts) - min(starts) > RECYCLED_SECONDS * TICKS_PER_SECOND
+def _quiet_parent(workers: tuple[CowWorker, ...], old_originals_bytes: int, generations_bytes: int) -> list[CowRemedy]:
     how = "What the parent wrote after the fork exists twice: its copy, and the originals that its workers map."
-    if is_recycled:
-        how += " Workers were forked at different times, and each generation keeps originals of its own."
-    return [
+    found = [
         CowRemedy(
-            name="keep workers from being recycled" if is_recycled else "a parent that rests after the fork",
+            name="a parent that rests after the fork",
             saves_bytes=old_originals_bytes,
-            certainty="inferred" if is_recycled else "exact",
+            certainty="exact" if all(one.certainty == "exact" for one in workers) else "inferred",
             how=how,
-            side_effects=RECYCLE_EFFECTS if is_recycled else QUIET_EFFECTS,
+            side_effects=QUIET_EFFECTS,
         )
     ]
+    starts = [one.process.start_ticks for one in workers if one.process.is_forked]
+    if starts and max(starts) - min(starts) > RECYCLED_SECONDS * TICKS_PER_SECOND:
+        found.append(
+            CowRemedy(
+                name="keep workers from being recycled",
+                saves_bytes=generations_bytes,
+                certainty="inferred",
+                how="Workers were forked at different times: all originals but those of one generation would go.",
+                side_effects=RECYCLE_EFFECTS,
+            )
+        )
+    return found
 
 
 def _immortal(workers: tuple[CowWorker, ...]) -> list[CowRemedy]:
@@ -222,14 +242,14 @@ def _immortal(workers: tuple[CowWorker, ...]) -> list[CowRemedy]:
             name="Python 3.12 or later",
             saves_bytes=size,
             certainty="inferred",
-            how="Reference counts of objects that are part of Python itself are not written there: they are immortal.",
+            how="At least: counts of objects that are part of Python itself are not written there, they are immortal.",
             side_effects=IMMORTAL_EFFECTS,
         )
     ]
 
 
 def _fork(workers: tuple[CowWorker, ...]) -> list[CowRemedy]:
-    sizes = [one.new_bytes or 0 for one in workers if not one.process.is_forked and _is_python(one)]
+    sizes = [one.new_bytes or 0 for one in _unforked(workers)]
     if len(sizes) < 2:
         return []
     return [
@@ -250,7 +270,7 @@ def _import(workers: tuple[CowWorker, ...]) -> list[CowRemedy]:
             name="import before fork",
             saves_bytes=sum(sizes) - max(sizes, default=0),
             certainty="inferred",
-            how="At least: pages with code that workers have made after the fork, once for all of them but one.",
+            how="What workers have imported after the fork, by where code lies: once for all of them but one.",
             side_effects=IMPORT_EFFECTS,
         )
     ]

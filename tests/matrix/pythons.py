@@ -21,10 +21,14 @@ APT = ("apt-get", "-qq", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Check-
 INSIDE = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
 """A /proc that is gone with the mount namespace it is in."""
 
-TELL = (
-    "import sys, sysconfig; from importlib.util import find_spec; "
-    "print(sys.version.split()[0] + 't' * bool(sysconfig.get_config_var('Py_GIL_DISABLED')), find_spec('numpy') is not None)"
-)
+TELL = """
+import sys, sysconfig
+try:
+    import numpy  # what a release has for its default Python is found by the others, and cannot be imported there
+except ImportError:
+    numpy = None
+print(sys.version.split()[0] + "t" * bool(sysconfig.get_config_var("Py_GIL_DISABLED")), numpy is not None)
+"""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from airmem.analysis import writers
+from airmem.analysis.cow import sum_old_originals
 from airmem.analysis.writers import attribute_writers
 from airmem.model.anonymous import AnonymousPages
 from airmem.model.pages import EXCLUSIVE, PRESENT, SWAPPED
+from airmem.units import PAGE_BYTES
 
 PAGE = {
     writers.NEW: "new",
@@ -78,6 +80,13 @@ def test_where_both_wrote_that_is_told():
     (_, worker), (_, states) = look(family, [None, 0])
     assert states == ["copied", "copied", "shared"]
     assert worker.both_wrote_count == 1
+
+
+def test_originals_that_the_parent_has_replaced_twice():
+    """The first worker has the oldest, the second those of between: with one generation two pages would go."""
+    family = Family({1: 12, 2: 22, 3: 32}, {1: 10, 2: 20, 3: 30}, {1: 11, 2: 21, 3: 32}, exclusive={12, 22, 32})
+    members, _ = look(family, [None, 0, 0])
+    assert sum_old_originals(members) == (5 * PAGE_BYTES, 2 * PAGE_BYTES)
 
 
 def test_without_flags_nobody_tells_whether_both_wrote():

@@ -57,7 +57,7 @@ def test_children_that_were_not_forked_are_told():
     assert codes((worker(new=TELL_BYTES, flags=0),)) == ["AM115"]
 
 
-def names(workers, forecast=NO_RISK, collector=STATE, old_originals_bytes=0):
+def names(workers, forecast=NO_RISK, collector=STATE, old_originals_bytes=(0, 0)):
     found = find_remedies(workers, forecast, collector, old_originals_bytes=old_originals_bytes, hole_bytes=0)
     return {one.name: one.saves_bytes for one in found}
 
@@ -77,8 +77,10 @@ def test_a_remedy_without_a_number_is_not_listed():
 def test_workers_of_different_times_keep_old_originals():
     together = (worker(), worker())
     apart = (worker(), worker(start=101 + RECYCLED_SECONDS * TICKS_PER_SECOND))
-    assert names(together, old_originals_bytes=9 * MIB) == {"a parent that rests after the fork": 9 * MIB}
-    assert names(apart, old_originals_bytes=9 * MIB) == {"keep workers from being recycled": 9 * MIB}
+    rest = "a parent that rests after the fork"
+    assert names(together, old_originals_bytes=(9 * MIB, 6 * MIB)) == {rest: 9 * MIB}
+    recycled = names(apart, old_originals_bytes=(9 * MIB, 6 * MIB))
+    assert recycled == {rest: 9 * MIB, "keep workers from being recycled": 6 * MIB}
 
 
 def test_what_each_worker_imports_could_be_imported_once():
@@ -89,3 +91,6 @@ def test_what_each_worker_imports_could_be_imported_once():
 def test_spawned_children_could_share():
     workers = (worker(new=40 * MIB, flags=0), worker(new=60 * MIB, flags=0), worker(new=90 * MIB, flags=0))
     assert names(workers) == {"fork instead of spawn": 80 * MIB}
+    helpers = (worker(new=5 * MIB, flags=0, role="resource-tracker"), worker(new=9 * MIB, flags=0, role="forkserver"))
+    assert names((*workers, *helpers)) == {"fork instead of spawn": 80 * MIB}
+    assert names(helpers) == {}
