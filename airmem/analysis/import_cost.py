@@ -170,8 +170,11 @@ def _lines_from_outside(
     heavy = {graph.nodes[name] for name, (size_bytes, _) in retained.items() if size_bytes >= DETAILED_BYTES}
     found: dict[str, dict[tuple[str, int], ImportLine]] = {graph.names[node]: {} for node in heavy}
     for need in record.needs:
+        targets = graph.targets(need)
+        if heavy.isdisjoint(targets):
+            continue
         importer, _, _, path, line = need
-        for node in graph.targets(need) & heavy:
+        for node in targets & heavy:
             name = graph.names[node]
             if importer != name and not importer.startswith(name + ".") and (path, line) not in found[name]:
                 found[name][path, line] = ImportLine(importer=importer, path=path, line=line)

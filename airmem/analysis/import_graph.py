@@ -24,6 +24,7 @@ class ImportGraph:
         self.names = ["", *dict.fromkeys(load.name for load in record.loads)]
         self.nodes = {name: node for node, name in enumerate(self.names)}
         self._by_name: dict[str, tuple[int, ...]] = {}
+        self._by_need: dict[tuple[str, tuple[str, ...]], frozenset[int]] = {}
         found: list[set[int]] = [set() for _ in self.names]
         for need in record.needs:
             importer = self.nodes.get(need[0])
@@ -36,12 +37,15 @@ class ImportGraph:
         self._all = set(range(len(self.names)))
         self._gone: dict[str, set[int]] = {}
 
-    def targets(self, need: ImportNeed) -> set[int]:
+    def targets(self, need: ImportNeed) -> frozenset[int]:
         """Return the nodes that a line needs: the module, those above it, and the names of it that are modules."""
         _, name, below, _, _ = need
-        found = set(self._of_name(name))
-        for one in below:
-            found.update(self._of_name(f"{name}.{one}"))
+        found = self._by_need.get((name, below))
+        if found is None:  # eight lines in nine need what another one needs
+            nodes = set(self._of_name(name))
+            for one in below:
+                nodes.update(self._of_name(f"{name}.{one}"))
+            found = self._by_need[name, below] = frozenset(nodes)
         return found
 
     def _of_name(self, name: str) -> tuple[int, ...]:

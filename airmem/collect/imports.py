@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from contextlib import contextmanager, suppress
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from airmem.collect import clock
@@ -41,7 +39,7 @@ def find_python(given: str | None, running: str | None = None, service: str | No
         return running
     if service is None:
         return sys.executable
-    beside = _python_beside(shutil.which(service))
+    beside = _python_beside(_which(service))
     if beside is None:
         cause = f"no {service} runs here and none is in PATH"
         raise NotMeasurable(cause, f"Give its interpreter: --python /path/of/the/venv/with/{service}/bin/python")
@@ -78,8 +76,18 @@ def import_environment() -> Iterator[dict[str, str]]:
     if "AIRFLOW_HOME" in environment or os.path.exists(os.path.expanduser("~/airflow")):
         yield environment
         return
-    with TemporaryDirectory(prefix="airmem-imports-") as home:
+    # tempfile would cost as much as the rest of the start
+    home = os.path.join(os.environ.get("TMPDIR") or "/tmp", f"airmem-imports-{os.urandom(8).hex()}")  # noqa: S108
+    os.mkdir(home, 0o700)
+    try:
         yield {**environment, "AIRFLOW_HOME": home}
+    finally:
+        try:
+            os.rmdir(home)
+        except OSError:  # Airflow was imported
+            from shutil import rmtree  # noqa: PLC0415  # loads compression libraries
+
+            rmtree(home, ignore_errors=True)
 
 
 def collect_record(
@@ -96,6 +104,8 @@ def exported_revision(revision: str, python: str) -> Iterator[tuple[str, tuple[t
     The repository is only read (git archive). Bytecode is made in the copy, since the real code has its own already.
     Errors: UsageProblem when this is no repository or has no such revision, NotMeasurable when git or tar is missing.
     """
+    from tempfile import TemporaryDirectory  # noqa: PLC0415  # only for revisions
+
     top = os.path.realpath(_git("rev-parse", "--show-toplevel"))
     with TemporaryDirectory(prefix="airmem-revision-") as folder:
         archive = os.path.join(folder, "archive.tar")
@@ -115,7 +125,7 @@ def exported_revision(revision: str, python: str) -> Iterator[tuple[str, tuple[t
 
 def is_revision(text: str) -> bool:
     """Tell whether git, in the current folder, knows a commit by this name."""
-    if shutil.which("git") is None or text.startswith("-"):
+    if _which("git") is None or text.startswith("-"):
         return False
     return _complete(["git", "rev-parse", "--verify", "--quiet", f"{text}^{{commit}}"]).status == 0
 
@@ -138,7 +148,7 @@ def collect_since(module: ModuleCost) -> tuple[float | None, str]:
 
 def _blame(path: str, number: int) -> tuple[float, str] | None:
     folder = os.path.dirname(path)
-    if shutil.which("git") is None or not os.path.isdir(folder):
+    if _which("git") is None or not os.path.isdir(folder):
         return None
     lines = f"-L{number},{number}"
     done = _complete(["git", "-C", folder, "blame", "--porcelain", lines, "--", os.path.basename(path)])
@@ -165,8 +175,14 @@ def _complete(argv: list[str]) -> Completed:
     return run_program(argv, deadline_seconds=GIT_SECONDS)
 
 
+def _which(name: str) -> str | None:
+    from shutil import which  # noqa: PLC0415  # loads compression libraries
+
+    return which(name)
+
+
 def _program(name: str) -> str:
-    found = shutil.which(name)
+    found = _which(name)
     if found is None:
         raise NotMeasurable(f"{name} is not installed here", f"Install {name}.")
     return found

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import json
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airmem.errors import NotMeasurable
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from airmem.model.import_cost import ImportNeed
     from airmem.probes.runner import Completed
 
-PAYLOADS = Path(__file__).parent / "payloads"
-RECORDER = PAYLOADS / "import_recorder.py"
-TRACER = PAYLOADS / "import_tracer.py"
+PAYLOADS = os.path.join(os.path.dirname(__file__), "payloads")
+RECORDER = os.path.join(PAYLOADS, "import_recorder.py")
+TRACER = os.path.join(PAYLOADS, "import_tracer.py")
 FIXED = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 """Hashes that are the same in each run make the sizes of sets and dicts so; nothing is written beside the modules."""
 
@@ -64,7 +63,7 @@ def run_import(
 
     with _same_addresses():
         done = run_program(
-            [python, str(RECORDER), encode_request(request)],
+            [python, RECORDER, encode_request(request)],
             deadline_seconds=deadline_seconds,
             environment={**environment, **FIXED},
             cwd=cwd,
@@ -129,7 +128,7 @@ def run_tracer(
     from airmem.probes.runner import run_program  # noqa: PLC0415  # loads subprocess
 
     done = run_program(
-        [python, str(TRACER), encode_request(request, out=out, borrowed=borrowed)],
+        [python, TRACER, encode_request(request, out=out, borrowed=borrowed)],
         deadline_seconds=deadline_seconds,
         environment={**environment, **FIXED},
     )
@@ -178,38 +177,33 @@ def last_line(stderr: bytes) -> str:
     return lines[-1].strip()[:MOST_SAID] if lines else ""
 
 
-@dataclass(slots=True)
 class _Open:
     """A module that has begun to load: where the counters stood, and what those below it took."""
 
-    name: str
-    origin: str
-    path: str
-    line: int
-    anon: int
-    file: int
-    clock: int
-    below_anon: int = 0
-    below_file: int = 0
-    below_clock: int = 0
+    __slots__ = ("anon", "below_anon", "below_clock", "below_file", "clock", "file", "line", "name", "origin", "path")
+
+    def __init__(self, words: list[str]) -> None:
+        self.anon, self.file, self.clock = int(words[0]), int(words[1]), int(words[2])
+        self.name, self.origin, self.path, self.line = words[3], words[4], words[5], int(words[6])
+        self.below_anon = self.below_file = self.below_clock = 0
 
 
-@dataclass(slots=True)
 class _Parser:
     """Reads the recorder's lines; its fields are named in payloads/import_recorder.py."""
 
-    head: list[str] = field(default_factory=list)
-    page_bytes: int = 0
-    stack: list[_Open] = field(default_factory=list)
-    loads: list[ModuleLoad] = field(default_factory=list)
-    needs: list[ImportNeed] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-    marks: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    walked_kb: list[int] = field(default_factory=list)
-    distributions: dict[str, tuple[str, str]] = field(default_factory=dict)
-    bare_count: int = 0
-    failure: ImportFailure | None = None
-    is_complete: bool = False
+    def __init__(self) -> None:
+        self.head: list[str] = []
+        self.page_bytes = 0
+        self.stack: list[_Open] = []
+        self.loads: list[ModuleLoad] = []
+        self.needs: list[ImportNeed] = []
+        self.asked: list[str] = []
+        self.marks: dict[str, tuple[int, int, int]] = {}
+        self.walked_kb: list[int] = []
+        self.distributions: dict[str, tuple[str, str]] = {}
+        self.bare_count = 0
+        self.failure: ImportFailure | None = None
+        self.is_complete = False
 
     def take(self, kind: str, words: list[str]) -> None:  # one line for each kind
         """Take one line. Raises ValueError, IndexError, TypeError for one that is not the recorder's."""
@@ -218,8 +212,7 @@ class _Parser:
             importer = self.stack[-1].name if self.stack else ""
             self.needs.append((importer, words[0], names, words[2], int(words[3])))
         elif kind == "B":
-            anon, file, clock = (int(one) for one in words[:3])
-            self.stack.append(_Open(words[3], words[4], words[5], int(words[6]), anon, file, clock))
+            self.stack.append(_Open(words))
         elif kind == "E":
             self._end(*(int(one) for one in words[:3]))
         elif kind == "T":
@@ -288,9 +281,11 @@ def parse_record(text: bytes) -> ImportRecord:
     """Return the record from the recorder's output, which may end anywhere: a line that is cut is left out."""
     parser = _Parser()
     for line in text.rpartition(b"\n")[0].decode(errors="backslashreplace").split("\n"):
-        kind, _, rest = line.partition("\t")
-        with suppress(ValueError, IndexError, TypeError):  # somebody else wrote to standard output at the start
-            parser.take(kind, rest.split("\t"))
+        kind, *words = line.split("\t")
+        try:
+            parser.take(kind, words)
+        except (ValueError, IndexError, TypeError):  # somebody else wrote to standard output at the start
+            continue
     return _record_of(parser)
 
 

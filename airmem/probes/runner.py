@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import IO
 
 from airmem.errors import NotMeasurable
@@ -88,8 +86,10 @@ class Running:
 
 def find_program(name: str) -> str | None:
     """Return the path of a program that came with this Python's packages, else of the one in PATH, else None."""
-    beside = Path(sys.executable).parent / name
-    return str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
+    from shutil import which  # noqa: PLC0415  # most programs are named with their paths
+
+    beside = os.path.join(os.path.dirname(sys.executable), name)
+    return beside if os.access(beside, os.X_OK) else which(name)
 
 
 def run_program(

@@ -369,15 +369,9 @@ class Distributions:
 
 
 def first_parts(lines: list[str]) -> set[str]:
-    """Return the first parts of the paths of a RECORD; lines of one folder follow each other."""
-    found: set[str] = set()
-    folder = "\0"
-    for line in lines:
-        if not line.startswith(folder):
-            top = line.partition(",")[0].partition("/")[0]
-            found.add(top)
-            folder = top + "/"
-    return found
+    """Return the first parts of the paths of a RECORD, as far as modules are imported from there."""
+    parts = {line.split("/", 1)[0] for line in lines}
+    return {one.partition(",")[0] for one in parts} - {"..", "__pycache__", ""}
 
 
 def read_lines(path: str) -> list[str]:
