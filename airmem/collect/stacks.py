@@ -46,7 +46,8 @@ def collect_hang(source: HangSource, root_pids: tuple[int, ...], plan: LookingPl
     roots = tuple(int(pid) for pid in place["root_pids"])
     pids = _find_trees(source, roots)
     looks = [_look(source, "look 0", pids, place, False)]
-    facts, gaps = source.layer("facts"), []  # type: HangReader, list[Gap]
+    facts = source.layer("facts")
+    gaps = [_missing_root(facts, root) for root in dict.fromkeys(roots) if root not in pids]
     processes = _read_processes(facts, pids, gaps)
     sockets, missing = collect_sockets(facts, processes.values())
     gaps += missing
@@ -106,6 +107,13 @@ def _find_trees(source: HangSource, root_pids: tuple[int, ...]) -> list[int]:
         named = ", ".join(str(root) for root in root_pids)
         raise ProcessGone(f"there is no process {named}", "List what runs here with: airmem ps")
     return pids
+
+
+def _missing_root(reader: HangReader, root_pid: int) -> Gap:
+    """Return the gap of one that was asked for and not found, while others were."""
+    if reader.has_process(root_pid):
+        return gap(root_pid, "process", "hidepid", f"process {root_pid} exists but /proc hides it (hidepid)")
+    return gap(root_pid, "process", "no_process", f"there is no process {root_pid}")
 
 
 def _look(source: HangSource, name: str, pids: list[int], place: dict[str, Any], has_stacks_before: bool) -> TreeLook:

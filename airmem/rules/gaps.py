@@ -34,6 +34,7 @@ REMEDIES = {
     "zombie": "Its parent must wait for it; it costs a pid, not memory",
     "kernel_thread": "Ask for a process of user space instead",
     "same_memory": "Nothing to do: it lasts until the child calls exec",
+    "no_process": "List what runs here with: airmem ps",
     "gone": "Run the command again: the tree changed while it was read",
     "no_smaps_rollup": "Nothing to do: the sums are at most 1 KiB a mapping too low; Linux 4.14 and later are exact",
     "gvisor": "Ask the host: the sandbox's own memory shows in the control group, not in its processes",

@@ -14,6 +14,8 @@ from tests.live.conftest import run_airmem
 NAMES = {"README.txt", "verdict.txt", "verdict.html", "verdict.json", "pss.txt", "pss.json", "versions.json",
          "airmem/hang.json"}  # fmt: skip
 QUICK = ("--window", "0.2")
+NO_PID = 1 << 22
+"""One more than the largest pid that Linux gives."""
 
 
 @pytest.fixture
@@ -109,6 +111,16 @@ def test_what_is_no_bundle_is_said_so(tmp_path, content):
     done = run_airmem("hang-dump", "--from", path)
     assert done.returncode == 5
     assert "Make one with" in done.stderr or "damaged" in done.stderr
+
+
+def test_one_of_several_that_is_not_there_is_told_and_kept(tmp_path, target):
+    path = tmp_path / "b.tar.gz"
+    done = run_airmem("hang-dump", target.pid, NO_PID, *QUICK, "-o", path)
+    assert done.returncode == 0, done.stderr
+    assert f"there is no process {NO_PID}" in done.stdout
+    answer = json.loads(run_airmem("hang-dump", "--from", path, "--format", "json").stdout)
+    assert [(one["pid"], one["reason"]) for one in answer["gaps"] if one["pid"] == NO_PID] == [(NO_PID, "no_process")]
+    assert target.pid in {row["pid"] for row in answer["processes"]}
 
 
 def test_a_bundle_that_was_cut_is_said_so(tmp_path, target):
