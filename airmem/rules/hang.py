@@ -178,8 +178,7 @@ def _root_cause(chain: Chain, waits: Waits, roles: dict[int, ServiceRole]) -> Ro
         summary = f"{waiting}; {'all ' if others > 1 else ''}because {who} {phrase}"
     else:
         summary = f"{who} {phrase}"
-        threads = len(chain.links) - 1
-        summary += "; other threads of it wait for that" if threads > 0 else ""
+        summary += "; other threads of that process wait for it" if len(chain.links) > 1 else ""
     return RootCause(
         summary=summary,
         category=wait.category,
@@ -224,13 +223,15 @@ def check_hung(processes: tuple[ProcessVerdict, ...], root_causes: tuple[RootCau
     pids = {one.pid for one in hung}
     causes = [one.summary for one in root_causes if one.pid in pids or pids & set(one.blocked)]
     named = _name_pids([one.pid for one in hung])
+    told = next((one for one in hung[0].threads if one.state == "hung"), None)
+    alone = describe_wait(told.category, told.evidence, told.frames) if told else "see its threads"
     return [
         Finding(
             code="AM501",
             severity="critical",
             pid=hung[0].pid,
             summary=f"{len(hung)} process{'es are' if len(hung) > 1 else ' is'} hung",
-            evidence=f"{named}: {causes[0] if causes else 'see its threads'}",
+            evidence=f"{named}: {causes[0] if causes else alone}",
             remedy="Keep this answer before anything is restarted; end what the root cause names, not who waits",
         )
     ]

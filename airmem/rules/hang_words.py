@@ -109,8 +109,21 @@ def _starved(evidence: Evidence) -> str:
 
 
 def _blocked(evidence: Evidence) -> str:
-    where = f" on {evidence['remote']}" if evidence.get("remote") else ""
-    return f"blocks its event loop in {_text(evidence, 'coroutine')} ({_text(evidence, 'blocked_by')}{where})"
+    by = str(evidence.get("blocked_by"))
+    why = PHRASES[by](evidence) if by in PHRASES else f"is in {by}"
+    return f"blocks its event loop in {_text(evidence, 'coroutine')}: it {why}"
+
+
+def _child(evidence: Evidence) -> str:
+    if evidence.get("peer_pid"):
+        return f"waits for the end of what process {evidence['peer_pid']}, which is no child of it, may still write"
+    return f"waits for child process {_text(evidence, 'child', _text(evidence, 'waits_for'))} to end"
+
+
+def _future(evidence: Evidence) -> str:
+    if evidence.get("nobody_left"):
+        return f"waits for {_text(evidence, 'waits_for', 'a future, and nobody is left to set it')}"
+    return "waits for a future" + (f" that {evidence['waits_for']} works on" if evidence.get("waits_for") else "")
 
 
 def _sleep(evidence: Evidence) -> str:
@@ -147,12 +160,10 @@ PHRASES: dict[str, Callable[[Evidence], str]] = {
         "waits for a condition" + (", and nobody is left to notify" if one.get("nobody_left") else "")
     ),
     "event_wait": lambda _: "waits for an event",
-    "future_wait": lambda one: (
-        "waits for a future" + (", and nobody is left to set it" if one.get("nobody_left") else "")
-    ),
+    "future_wait": _future,
     "pool_exhausted": lambda _: "waits in a pool's worker for work queued behind it: every worker does",
     "join_wait": lambda one: f"waits for thread {_text(one, 'waits_for')} to end",
-    "child_wait": lambda one: f"waits for child process {_text(one, 'child', _text(one, 'waits_for'))} to end",
+    "child_wait": _child,
     "shutdown_wait": lambda one: f"is ending and waits for thread {_text(one, 'waits_for')}",
     "asyncio_blocked": _blocked,
     "asyncio_starved": _starved,

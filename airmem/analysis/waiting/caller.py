@@ -75,10 +75,17 @@ def takes_work_in_loop(scene: Scene, thread: Thread) -> bool:
     """
     found = caller_frame(thread)
     if found is None:
-        return False
+        return _is_library_loop(scene, thread)
     frame = found[1]
     syntax = scene.syntax(thread.pid, frame)
     return bool(syntax.calls(frame.line) & ENDLESS_CALLS) and syntax.in_endless_loop(frame.line)
+
+
+def _is_library_loop(scene: Scene, thread: Thread) -> bool:
+    """Whether a thread is a package's own: its `run` turns in an endless loop, and nobody else's code is in it."""
+    frames = [one for one in thread.frames if not is_standard(one) and not is_console_script(one)]
+    outermost = frames[-1] if frames and not thread.is_main else None
+    return outermost is not None and scene.syntax(thread.pid, outermost).in_endless_loop(outermost.line)
 
 
 def iterates(scene: Scene, thread: Thread) -> bool:

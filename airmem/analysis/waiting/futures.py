@@ -20,6 +20,9 @@ POOL_CALLS = frozenset({"wait", "get", "next", "__next__"})
 WORKING = (("multiprocessing/pool.py", "worker"), ("concurrent/futures/process.py", "_process_worker"))
 """(file, function) in which a pool's child runs its tasks."""
 
+HANDLERS = ("multiprocessing/pool.py", "_handle_tasks", "_handle_results")
+LOST = "a result of a pool whose workers are all idle: one that has ended took the work along"
+
 NEAR_WORDS = 32
 """How many words around an object and behind its pointers are searched for another's address: its attributes."""
 
@@ -78,10 +81,14 @@ def _pool_result(scene: Scene, thread: Thread) -> Wait:
     """multiprocessing.Pool: map, get, imap. A result that no worker is at any more was lost with a worker."""
     workers = [one for one in scene.python_threads(thread.pid) if is_pool_worker(one) and one is not thread]
     children = _pool_children(scene, thread)
-    busy: tuple[Target, ...] = tuple((one.pid, one.tid) for one in workers if not find_place(one.frames))
+    handlers = [one for one in scene.python_threads(thread.pid) if is_in(one.frames, *HANDLERS)]
+    at_work = [one for one in (*workers, *handlers) if not find_place(one.frames) or one.call_name == "write"]
+    busy: tuple[Target, ...] = tuple((one.pid, one.tid) for one in at_work)
     busy += working_children(scene, thread)
     is_lost = bool(children) and not busy and not workers and all(one.is_still for one in children)
     evidence: Evidence = {"nobody_left": is_lost}
+    if is_lost:
+        evidence["waits_for"] = LOST
     return wait_of(thread, "future_wait", evidence, needs=busy, needs_all=False, is_sure=bool(busy), nobody=is_lost)
 
 

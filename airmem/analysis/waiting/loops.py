@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from airmem.analysis.waiting.endpoints import EPOLLS, watched_endpoints
+from airmem.analysis.waiting.endpoints import EPOLLS, socket_evidence, watched_endpoints
 from airmem.analysis.waiting.futures import is_pool_worker, waits_for_future
 from airmem.analysis.waiting.places import find_place, is_in
 from airmem.analysis.waiting.scene import is_standard
 from airmem.analysis.waiting.timeouts import MINUTE_SECONDS, timeout_of
 from airmem.analysis.waiting.transfers import judge_endpoints
+from airmem.analysis.waiting.waits import handles_signals
 from airmem.cpython.asyncio_tasks import find_tasks
 from airmem.model.verdict import Wait
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from airmem.model.verdict import Evidence
 
 MOST_NAMED = 20
+COMPILED_LOOP = "/uvloop/loop."
 
 
 def is_epoll(thread: Thread) -> bool:
@@ -40,6 +42,8 @@ def judge_epoll(scene: Scene, thread: Thread) -> Wait:
         return judge_endpoints(scene, thread, watched)
     only_own = watched is not None and all(_is_own(scene, thread, one) for one in watched)
     if only_own and timeout == math.inf and in_event_loop(thread) and _is_alone(scene, thread):
+        if handles_signals(thread):
+            return _idle(thread, task_evidence(scene, thread), "an event loop that waits for a signal")
         return Wait(
             pid=thread.pid,
             tid=thread.tid,
@@ -48,6 +52,9 @@ def judge_epoll(scene: Scene, thread: Thread) -> Wait:
             nobody=True,
         )
     evidence: Evidence = {"watched": [_what(one) for one in watched or ()][:MOST_NAMED]}
+    clients = [one for one in watched or () if one.kind in ("tcp", "udp") and one.socket and one.socket.remote]
+    if clients:
+        evidence |= {**socket_evidence(clients[0]), **task_evidence(scene, thread)}
     if timeout is not None and timeout < math.inf:
         evidence["timeout_s"] = round(timeout, 3)
     return _idle(thread, evidence, "an event loop that waits for one of its descriptors, a timer or a thread")
@@ -60,8 +67,9 @@ def _is_plain_client(thread: Thread, timeout: float | None, watched: list[Endpoi
 
 
 def in_event_loop(thread: Thread) -> bool:
-    """Whether asyncio's loop is on the stack of a thread."""
-    return is_in(thread.frames, "asyncio/base_events.py", "_run_once")
+    """Whether an event loop is on the stack of a thread: asyncio's, or uvloop's, which has no frames of its own."""
+    is_compiled = bool(thread.frames) and any(COMPILED_LOOP in one.name for one in thread.process.mappings or ())
+    return is_compiled or is_in(thread.frames, "asyncio/base_events.py", "_run_once")
 
 
 def blocking_frames(scene: Scene, thread: Thread) -> tuple[Frame, ...]:

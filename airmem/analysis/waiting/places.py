@@ -39,8 +39,8 @@ LIBRARY_PLACES: dict[tuple[str, str], str] = {
 }
 """(end of the file, function) -> what waits there."""
 
-BUSY_IN = {"serve_client": ("multiprocessing/connection.py",)}
-"""Places that wait by design only in these files: a manager that waits for a queue does so for its client."""
+BUSY_IN = {"serve_client": ("multiprocessing/connection.py", "queue.py", "threading.py")}
+"""Places that wait by design only in these files: a manager waits for a queue because its client does."""
 
 PLUMBING = (
     "queue.py", "threading.py", "logging/handlers.py", "selectors.py", "socket.py", "ssl.py", "_weakrefset.py",

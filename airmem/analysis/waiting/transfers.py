@@ -98,6 +98,8 @@ def _child(scene: Scene, thread: Thread, endpoints: list[Endpoint]) -> Wait | No
     children = [pid for pid in peers if pid in processes and processes[pid].process.parent_pid == thread.pid]
     unique = list(dict.fromkeys(children or peers))
     evidence: Evidence = {"child": unique[0] if unique else None, **_timeout(scene, thread)}
+    if peers and not children:
+        evidence["peer_pid"] = peers[0]
     return wait_of(thread, "child_wait", evidence, needs=tuple((one, None) for one in unique), needs_all=False)
 
 
