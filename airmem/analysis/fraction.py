@@ -63,7 +63,7 @@ def choose_fraction(members: Sequence[Member | None], ratio: float, most_bytes: 
 
 
 def describe_coverage(
-    read_bytes: int, members: Sequence[Member | None], fraction: Fraction, duty_ratio: float
+    read_bytes: int, members: Sequence[Member | None], fraction: Fraction, duty_ratio: float | None
 ) -> Coverage:
     """Return how much was read, and the widest margin of any worker: of a share of p = 1/2, in parts of its copies."""
     counts = [_copied(one) for one in members if one is not None and one.parent is not None]

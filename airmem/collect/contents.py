@@ -26,7 +26,9 @@ BLOCK_PAGES = MIB // PAGE_BYTES
 WORDS_PER_PAGE = PAGE_BYTES // 8
 
 UNIT_PAGES = 16
-"""Of a process at work so many pages are read at once: 64 KiB, some 20 us, then it has a pause."""
+"""Of a process at work so many pages are read before a pause, 64 KiB in some 30 us, and each by a call of its own: in a
+longer read the kernel gives up the processor where it looks for the next page, and holds the lock for as long as others
+run (cond_resched in __get_user_pages, mm/gup.c, where the kernel is not preemptible)."""
 
 SMALL_READ_SECONDS = 2e-6
 """What a read of a few bytes is taken to cost: the clock would cost more."""
@@ -87,9 +89,11 @@ class LiveContents:
         is_read = np.ones(len(pages), np.bool_)
         first = 0
         while first < len(pages):
-            last = first + (UNIT_PAGES if self.pace.is_at_work(key) else BLOCK_PAGES)
+            is_at_work = self.pace.is_at_work(key)
+            last = first + (UNIT_PAGES if is_at_work else BLOCK_PAGES)
             some = pages[first:last]
-            unread = self._fill_unit(key, memory, some, target[first * PAGE_BYTES : last * PAGE_BYTES])
+            runs = [(page, 1) for page in some.tolist()] if is_at_work else _runs(some)
+            unread = self._fill_unit(key, memory, runs, target[first * PAGE_BYTES : last * PAGE_BYTES])
             if unread:
                 is_read[first + np.searchsorted(some, unread)] = False
             first = last
@@ -97,12 +101,12 @@ class LiveContents:
         return is_read
 
     def _fill_unit(
-        self, key: ProcessKey, memory: OpenMemory, pages: npt.NDArray[np.int64], target: memoryview
+        self, key: ProcessKey, memory: OpenMemory, runs: list[tuple[int, int]], target: memoryview
     ) -> list[int]:
-        """Read some pages when the process may be read; return those that cannot be. Errors: ProcessGone."""
+        """Read runs of pages when the process may be read; return those that cannot be. Errors: ProcessGone."""
         self.pace.rest(key)
         began_seconds = clock.cpu_seconds()
-        unread = memory.fill(_runs(pages), target)
+        unread = memory.fill(runs, target)
         self.pace.spend(key, clock.cpu_seconds() - began_seconds)
         if unread is None:
             raise _gone(key)

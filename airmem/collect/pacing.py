@@ -38,7 +38,7 @@ QUIET_SECONDS = 0.1
 LEAST_PAUSE_SECONDS = 0.0001
 """A shorter pause is not worth a call: the kernel adds 50 us of its own (timerslack, proc(5)). It is owed."""
 
-CREDIT_SECONDS = 0.006
+CREDIT_SECONDS = 0.003
 """So much of a pause that was longer than needed counts for the next one: on a busy machine a pause lasts some ms, and
 reading would never end."""
 
@@ -60,8 +60,8 @@ class Pace:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._processes: dict[ProcessKey, _Process] = {}
-        self.duty_ratio = DUTY_RATIO
-        """The largest share of the time that was allowed for reading any process so far."""
+        self.duty_ratio = DUTY_RATIO if source.is_live else None
+        """The largest share of the time that was allowed for reading any process so far; None for a copy."""
 
     def watch(self, keys: Iterable[ProcessKey]) -> None:
         """Look at the page faults of these processes, so that a later look tells who is at work."""
@@ -86,7 +86,7 @@ class Pace:
             return
         process = self._look(key)
         ratio = DUTY_RATIO if process.is_at_work else RESTING_DUTY_RATIO
-        self.duty_ratio = max(self.duty_ratio, ratio)
+        self.duty_ratio = max(self.duty_ratio or 0.0, ratio)
         least_seconds = clock.monotonic_seconds() - CREDIT_SECONDS
         process.free_seconds = max(process.free_seconds, least_seconds) + cpu_seconds * (1 / ratio - 1)
 

@@ -126,7 +126,7 @@ class HeapReport:
     types: tuple[HeapType, ...]
     processes: tuple[HeapProcess, ...]
     accuracy: HeapAccuracy
-    duty_ratio: float
+    duty_ratio: float | None
     gaps: tuple[Gap, ...]
     findings: tuple[Finding, ...]
     places: tuple[HeapPlace, ...] | None = None

@@ -85,14 +85,29 @@ def _table(table: Table, width: int | None) -> list[Line]:
         cells[0] = "  " * row.indent + cells[0]
     headers = [column.header for column in table.columns]
     widths = [max(map(_columns_of, cells)) for cells in zip(headers, *rows, strict=True)]
+    columns = table.columns
     if width is not None:
+        kept = _find_fitting(columns, widths, width)
+        columns, widths = tuple(columns[at] for at in kept), [widths[at] for at in kept]
+        headers, rows = [headers[at] for at in kept], [[cells[at] for at in kept] for cells in rows]
         widths[-1] = min(widths[-1], max(LEAST_TITLE, width - sum(widths[:-1]) - 2 * (len(widths) - 1)))
     caption = escape(table.caption)
     lines = [(_cut(caption, width) if width else caption, "strong")] if caption else []
-    lines.append((_line(headers, table.columns, widths), "header"))
+    lines.append((_line(headers, columns, widths), "header"))
     for cells, row in zip(rows, table.rows, strict=True):
-        lines.append((_line(cells, table.columns, widths), row.style))
+        lines.append((_line(cells, columns, widths), row.style))
     return lines
+
+
+def _find_fitting(columns: tuple[Column, ...], widths: list[int], width: int) -> list[int]:
+    """Return the positions of the columns that a terminal has room for."""
+    kept = list(range(len(columns)))
+    for spare in [at for at in kept if columns[at].is_spare]:
+        least = [widths[at] for at in kept[:-1]] + [min(widths[-1], LEAST_TITLE)]
+        if sum(least) + 2 * (len(kept) - 1) <= width:
+            break
+        kept.remove(spare)
+    return kept
 
 
 def _line(cells: list[str], columns: tuple[Column, ...], widths: list[int]) -> str:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 ROLE = Column(name="role", header="ROLE", kind="text", meaning="worker, child, or the service's own word")
 PID = Column(name="pid", header="PID", kind="text", meaning="process id, as seen from here")
-WRITER = Column(name="certainty", header="WRITER", kind="text", meaning="whether who wrote is exact or inferred")
+WRITER = Column(
+    name="certainty", header="WRITER", kind="text", meaning="whether who wrote is exact or inferred", is_spare=True
+)
 TITLE = Column(name="title", header="TITLE", kind="title", meaning="command line without secrets")
 BYTES = {
     "inherited_bytes": ("INHERITED", "anonymous pages that it and its parent have at the same address"),
@@ -35,6 +37,7 @@ BYTES = {
 }
 CAUSE_NAMES = ("gc_bytes", "refcount_bytes", "data_bytes", "unknown_bytes")
 BRIEF = ("inherited_bytes", "shared_bytes", "copied_bytes", *CAUSE_NAMES, "copied_by_parent_bytes", "new_bytes")
+SPARE = ("inherited_bytes", "copied_by_parent_bytes", "new_bytes")
 RARE = ("freed_by_parent_bytes", "swapped_bytes", "copied_by_parent_bytes")
 WITH_CONTENTS = (*CAUSE_NAMES, "at_risk_bytes")
 MOST_TYPES = 10
@@ -106,7 +109,7 @@ def _coverage(coverage: Coverage | None) -> list[Paragraph]:
 
 def _column(name: str) -> Column:
     header, meaning = BYTES[name]
-    return Column(name=name, header=header, kind="bytes", meaning=meaning)
+    return Column(name=name, header=header, kind="bytes", meaning=meaning, is_spare=name in SPARE)
 
 
 def _value(worker: CowWorker, name: str) -> int | None:

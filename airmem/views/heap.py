@@ -90,9 +90,10 @@ def _headline(report: HeapReport) -> str:
 
 
 def _explanation(report: HeapReport) -> str:
+    duty = "" if report.duty_ratio is None else f" Memory was read at most {report.duty_ratio:.0%} of the time."
     return (
         "Read from outside: nothing is stopped, and no object is touched. SHALLOW is MiB of the objects themselves,"
-        f" without what they refer to. Memory was read at most {report.duty_ratio:.0%} of the time."
+        f" without what they refer to.{duty}"
     )
 
 
