@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from airmem.collect import clock
 from airmem.collect.pacing import Pace
 from airmem.collect.pages import MOST_PAGES, SPARSE_PAGES, read_by_frame
 from airmem.errors import Malformed
@@ -172,10 +171,8 @@ class LiveAnonymousTables:
             return
         for first, count in runs:
             for at in range(first, first + count, UNIT_PAGES):
-                self._pace.rest(key)
-                began_seconds = clock.cpu_seconds()
-                yield [(at, min(UNIT_PAGES, first + count - at))]
-                self._pace.spend(key, clock.cpu_seconds() - began_seconds)
+                with self._pace.reading(key):
+                    yield [(at, min(UNIT_PAGES, first + count - at))]
 
     def _without_frames(
         self, files: ProcessFiles, key: ProcessKey, runs: Runs, pages: npt.NDArray[np.int64]

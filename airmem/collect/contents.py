@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from airmem.collect import clock
 from airmem.collect.pacing import Pace
 from airmem.collect.processes import read_process
 from airmem.errors import Malformed, NotPermitted, ProcessGone
@@ -104,10 +103,8 @@ class LiveContents:
         self, key: ProcessKey, memory: OpenMemory, runs: list[tuple[int, int]], target: memoryview
     ) -> list[int]:
         """Read runs of pages when the process may be read; return those that cannot be. Errors: ProcessGone."""
-        self.pace.rest(key)
-        began_seconds = clock.cpu_seconds()
-        unread = memory.fill(runs, target)
-        self.pace.spend(key, clock.cpu_seconds() - began_seconds)
+        with self.pace.reading(key):
+            unread = memory.fill(runs, target)
         if unread is None:
             raise _gone(key)
         return unread

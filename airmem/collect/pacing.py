@@ -9,7 +9,7 @@ maps nothing, and is read in long stretches. docs/commands/cow.md has the figure
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,13 @@ from airmem.errors import Malformed
 from airmem.kernel.stat import parse_fault_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from airmem.kernel.source import Source
     from airmem.model.contents import ProcessKey
 
-DUTY_RATIO = 0.05
-"""At most this share of the time is spent reading from a process at work: of it the process waits a quarter or less."""
+DUTY_RATIO = 0.04
+"""At most this share of the time is spent reading from a process at work, and so at most as much it waits for that."""
 
 RESTING_DUTY_RATIO = 0.5
 """The same of a process that has no page faults: it maps nothing that its lock would hold up."""
@@ -38,9 +38,8 @@ QUIET_SECONDS = 0.1
 LEAST_PAUSE_SECONDS = 0.0001
 """A shorter pause is not worth a call: the kernel adds 50 us of its own (timerslack, proc(5)). It is owed."""
 
-CREDIT_SECONDS = 0.003
-"""So much of a pause that was longer than needed counts for the next one: on a busy machine a pause lasts some ms, and
-reading would never end."""
+CREDIT_SECONDS = 0.002
+"""So much of a pause that was longer than needed counts for the next one: on a busy machine a pause lasts some ms."""
 
 
 @dataclass(slots=True)
@@ -80,15 +79,29 @@ class Pace:
         if pause_seconds > LEAST_PAUSE_SECONDS:
             clock.pause_seconds(pause_seconds)
 
-    def spend(self, key: ProcessKey, cpu_seconds: float) -> None:
-        """Take down that reading took so much: not of the wall, since waiting for a core disturbs nobody."""
+    @contextmanager
+    def reading(self, key: ProcessKey) -> Iterator[None]:
+        """Wait until this process may be read again, and take down how long the block then reads.
+
+        Of a process at work by the wall: a reader that has to wait for a core may hold the lock meanwhile, since who
+        releases it hands it to those that wait (kernel/locking/rwsem.c). Of one that rests by the processor's time.
+        """
+        self.rest(key)
+        began_seconds, cpu_seconds = clock.monotonic_seconds(), clock.cpu_seconds()
+        yield
+        is_at_work = self.is_at_work(key)
+        now_seconds = clock.monotonic_seconds()
+        self.spend(key, now_seconds - began_seconds if is_at_work else clock.cpu_seconds() - cpu_seconds)
+
+    def spend(self, key: ProcessKey, read_seconds: float) -> None:
+        """Take down that reading took so much."""
         if not self._source.is_live:
             return
         process = self._look(key)
         ratio = DUTY_RATIO if process.is_at_work else RESTING_DUTY_RATIO
         self.duty_ratio = max(self.duty_ratio or 0.0, ratio)
         least_seconds = clock.monotonic_seconds() - CREDIT_SECONDS
-        process.free_seconds = max(process.free_seconds, least_seconds) + cpu_seconds * (1 / ratio - 1)
+        process.free_seconds = max(process.free_seconds, least_seconds) + read_seconds * (1 / ratio - 1)
 
     def _look(self, key: ProcessKey) -> _Process:
         process = self._processes.setdefault(key, _Process())
