@@ -165,7 +165,8 @@ class _Join:
 
     def _result(self) -> TreeSharing:
         exclusive_bytes = None
-        if self._with_exclusive:
+        has_tables = any(one is not None for one in self._members)
+        if self._with_exclusive and has_tables:
             frames, mappings = self._index.counted_frames()
             counts = self._tables.mapping_counts(frames)
             if counts is not None:
@@ -176,7 +177,7 @@ class _Join:
                 None if one is None else (sharing, one.table.account)
                 for one, (sharing, _) in zip(self._members, divided, strict=True)
             ),
-            distinct_bytes=self._index.frame_count * PAGE_BYTES,
+            distinct_bytes=self._index.frame_count * PAGE_BYTES if has_tables else None,
             exclusive_bytes=exclusive_bytes,
             unsettled=self._unsettled,
             stray_bytes=sum(stray_bytes for _, stray_bytes in divided),

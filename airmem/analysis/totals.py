@@ -41,6 +41,7 @@ def sum_tree(
         exclusive_bytes=sharing.exclusive_bytes if sharing else None,
         unreadable_bound_bytes=bound_unreadable(rows, cgroup, remainder),
         is_lower_bound=bool(unreadable) or missed,
+        is_sharing_bound=sharing is not None and (bool(unreadable) or missed or sharing.stray_bytes > 0),
     )
 
 

@@ -51,7 +51,9 @@ class TreeTotals:
 
     `rss_sum_bytes` counts shared pages once for each process, as top does. `distinct_bytes` counts each page once.
     `unreadable_bound_bytes` bounds the anonymous and shared memory of all unreadable processes together.
-    `is_lower_bound` tells that something could not be read, so that the true sums are at least these.
+    `is_lower_bound` tells that something could not be read, so that the true sums are at least these;
+    `is_sharing_bound` that a process could not be compared, so that the others share at least what is under parent
+    and siblings with the tree, and at most what is under outside with others.
     """
 
     root_pid: int
@@ -65,6 +67,7 @@ class TreeTotals:
     exclusive_bytes: int | None
     unreadable_bound_bytes: int | None
     is_lower_bound: bool
+    is_sharing_bound: bool
 
 
 @noun

@@ -10,6 +10,7 @@ from airmem.collect.sockets import LiveListeners
 from airmem.collect.source import open_source
 from airmem.collect.tree import DEPTHS, collect_tree
 from airmem.errors import NotPermitted
+from airmem.model.noun import replace
 from airmem.model.report import Head, ProcessRow, PssReport
 from airmem.rules.memory import check_memory
 from airmem.services.detect import detect_roles
@@ -106,7 +107,18 @@ def _sharing(snapshot: TreeSnapshot, with_exclusive: bool) -> TreeSharing | None
 
     positions = {one.process.pid: position for position, one in enumerate(snapshot.processes)}
     parents = [positions.get(one.process.parent_pid) for one in snapshot.processes]
-    return attribute_sharing(snapshot.page_tables, [None, *parents[1:]], with_exclusive)
+    found = attribute_sharing(snapshot.page_tables, [None, *parents[1:]], with_exclusive)
+    orphans = {position for position, parent in enumerate(parents) if position and parent is None}
+    return found if not orphans else _without_parts(found, orphans)
+
+
+def _without_parts(sharing: TreeSharing, orphans: set[int]) -> TreeSharing:
+    """Return the sharing without that of processes whose parent is missing: what they share with it is not known."""
+    kept = tuple(
+        (None, one[1]) if one is not None and position in orphans else one
+        for position, one in enumerate(sharing.by_process)
+    )
+    return replace(sharing, by_process=kept)
 
 
 def _rows(snapshot: TreeSnapshot, sharing: TreeSharing | None, listeners: Listeners) -> tuple[ProcessRow, ...]:
@@ -201,10 +213,15 @@ def _sharing_gaps(snapshot: TreeSnapshot, sharing: TreeSharing | None, with_excl
             elif position in sharing.unsettled:
                 detail = f"it changed at every look: pages and RSS differ by {sharing.unsettled[position]:+} bytes"
                 gaps.append(_gap(pid, "sharing", "changing", detail))
-        if sharing.stray_bytes:
+        missing = next((one for one in snapshot.gaps if one.fact == "process"), None)
+        if missing is not None:
+            detail = "processes of the tree are missing: what others share with them is under outside"
+            gaps.append(_gap(None, "sharing", missing.reason, detail))
+        elif sharing.stray_bytes:
             detail = f"the kernel moved pages during each look: {sharing.stray_bytes} bytes are under outside for it"
             gaps.append(_gap(None, "sharing", "changing", detail))
-    if with_exclusive and (sharing is None or sharing.exclusive_bytes is None):
+    is_empty = sharing is not None and sharing.distinct_bytes is None
+    if with_exclusive and not is_empty and (sharing is None or sharing.exclusive_bytes is None):
         gaps.append(_gap(None, "exclusive_bytes", "no_kpagecount", "/proc/kpagecount or the page frames are hidden"))
     return tuple(gaps)
 

@@ -93,6 +93,9 @@ def _headline(report: CowReport) -> str:
     count = len(report.workers)
     component = f"{report.component} " if report.component else ""
     below = f"{count} descendant{'s' if count != 1 else ''}" if count else "no descendants: nothing can be shared"
+    if not count and any(gap.fact in ("process", "tree") for gap in report.gaps):
+        below = "no descendants could be read"
+        return f"{component}{report.root_pid}: {below}, answered in {format_seconds(report.head.took_seconds)}"
     return f"{component}{report.root_pid} and {below}, read in {format_seconds(report.head.took_seconds)}"
 
 

@@ -20,12 +20,17 @@ PssByKey: TypeAlias = "dict[tuple[int, int], int | None]"
 """The PSS in bytes of each process, by pid and start in ticks."""
 
 DEPTH_MEANINGS = {
-    "pages": "the kernel's sums, and page tables compared frame by frame: who shares with whom is exact",
+    "pages": "the kernel's sums, and page tables compared frame by frame",
     "mappings": "the kernel's account of each mapping (smaps)",
     "rollup": "the kernel's own sums (smaps_rollup); with whom memory is shared is not known",
     "status": "resident size only (status): it counts shared memory in full",
     "none": "nothing could be read",
 }
+
+EXACT = ": who shares with whom is exact"
+BOUND = "; not of all processes, so that SIBLINGS is at least and OUTSIDE at most what is true"
+BOUND_SIGNS = {"siblings_bytes": ">= ", "outside_bytes": "<= "}
+"""How a column is marked whose numbers are bounds, since processes of the tree are missing."""
 
 ROLE = Column(name="role", header="ROLE", kind="text", meaning="parent, worker, or the service's own word")
 PID = Column(name="pid", header="PID", kind="text", meaning="process id, as seen from here")
@@ -124,7 +129,8 @@ def _pss_by_key(report: PssReport) -> PssByKey:
 
 def _processes(report: PssReport, names: tuple[str, ...], verbose: bool, before: PssByKey | None) -> Table:
     mixed = verbose or any(row.depth != report.depth for row in report.processes)
-    columns = [ROLE, PID, *(_column(name) for name in names)]
+    signs = BOUND_SIGNS if report.tree.is_sharing_bound else {}
+    columns = [ROLE, PID, *(_column(name, signs.get(name, "")) for name in names)]
     columns += [CHANGE] * (before is not None) + [DEPTH] * mixed + [TITLE]
     rows = []
     for row in report.processes:
@@ -148,9 +154,9 @@ def _column_of(name: str) -> Column:
     return Column(name=name, header=name.upper(), kind="text", meaning=IDENTITY[name])
 
 
-def _column(name: str) -> Column:
+def _column(name: str, sign: str = "") -> Column:
     header, meaning = BYTES[name]
-    return Column(name=name, header=header, kind="bytes", meaning=meaning)
+    return Column(name=name, header=sign + header, kind="bytes", meaning=meaning)
 
 
 def _chosen_columns(report: PssReport, verbose: bool) -> tuple[str, ...]:
@@ -178,13 +184,16 @@ def _headline(report: PssReport) -> str:
         return f"{who}, as the file tells, read in {took}"
     shown = "" if len(report.processes) == count else f", {len(report.processes)} of them shown"
     below = f"{count - 1} descendant{'s' if count != 2 else ''}" if count > 1 else "no descendants"
+    if count == 1 and any(gap.fact == "process" and gap.pid != report.tree.root_pid for gap in report.gaps):
+        below = "no descendants that could be read"
     return f"{component}{report.tree.root_pid} and {below}{shown}, read in {took}"
 
 
 def _depth_line(report: PssReport) -> str:
     depths = {row.depth for row in report.processes} - {"none"}
     where = f"Depth {report.depth} for most processes (see DEPTH)" if len(depths) > 1 else f"Depth {report.depth}"
-    return f"{where}: {DEPTH_MEANINGS[report.depth]}. Sizes in MiB."
+    certain = "" if report.depth != "pages" else BOUND if report.tree.is_sharing_bound else EXACT
+    return f"{where}: {DEPTH_MEANINGS[report.depth]}{certain}. Sizes in MiB."
 
 
 def _totals(report: PssReport) -> list[tuple[str, str, str]]:

@@ -170,7 +170,7 @@ def test_below_an_unreadable_process_nothing_is_guessed():
 def test_an_unreadable_root_leaves_all_unknown():
     tree = attribute_sharing(Tables([None, pages(1, 1)]), [None, 0], with_exclusive=True)
     assert tree.by_process == (None, None)
-    assert (tree.distinct_bytes, tree.exclusive_bytes) == (0, 0)
+    assert (tree.distinct_bytes, tree.exclusive_bytes) == (None, None)
 
 
 def test_an_orphan_has_no_parent_to_share_with():

@@ -95,3 +95,20 @@ def test_the_bound_is_never_negative():
 def test_no_bound_when_a_precondition_fails(cgroup, remainder):
     assert bound_unreadable((readable(1, 1),), cgroup, remainder) is None
     assert bound_unreadable((readable(1, 1),), None, OPEN) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "missed", "stray_bytes", "bound"),
+    [
+        ((make_row(1), make_row(2)), False, 0, False),
+        ((make_row(1), make_row(2)), True, 0, True),
+        ((make_row(1), make_row(2)), False, 4096, True),
+        ((make_row(1), make_row(2, account=make_account(500))), False, 0, True),
+    ],
+)
+def test_who_could_not_be_compared_makes_sharing_a_bound(rows, missed, stray_bytes, bound):
+    sharing = TreeSharing(
+        by_process=(None,), distinct_bytes=4096, exclusive_bytes=0, unsettled={}, stray_bytes=stray_bytes
+    )
+    assert total(*rows, missed=missed, sharing=sharing).is_sharing_bound is bound
+    assert total(*rows, missed=missed).is_sharing_bound is False
