@@ -21,9 +21,8 @@ def read_member(
     reader: Source, tables: LiveAnonymousTables, contents: LiveContents, position: int, process: Process
 ) -> AnonymousPages | Gap:
     """Return the anonymous pages of one process, its memory opened; or why they cannot be had."""
-    if process.is_kernel_thread or process.is_zombie:
-        what, why = ("kernel_thread", "a kernel thread") if process.is_kernel_thread else ("zombie", "a zombie")
-        return gap(process.pid, "objects", what, f"process {process.pid} is {why}: it has no memory")
+    if process.why_empty:
+        return gap(process.pid, "objects", *process.why_empty)
     try:
         contents.hold(process.key)
         with reader.process(process.pid) as files:

@@ -29,10 +29,8 @@ def read_memory(  # noqa: PLR0911  # a line for each thing that a process can be
 
     Errors: OSError only when the process ends meanwhile.
     """
-    if process.is_kernel_thread:
-        return _nothing(process, "kernel_thread", "a thread of the kernel has no memory of its own")
-    if process.is_zombie:
-        return _nothing(process, "zombie", "it has ended and holds no memory; its parent has not asked for its status")
+    if process.why_empty:
+        return "none", UNKNOWN, None, (gap(process.pid, "memory", *process.why_empty),)
     if depth == "status":
         return _read_status(files, ())
     try:
@@ -118,10 +116,6 @@ def _read_status(files: ProcessFiles, gaps: tuple[Gap, ...]) -> Reading:
     from airmem.kernel.status import parse_status, parse_status_account  # noqa: PLC0415  # the last resort
 
     return "status", parse_status_account(parse_status(files.read("status"))), None, gaps
-
-
-def _nothing(process: Process, reason: str, detail: str) -> Reading:
-    return "none", UNKNOWN, None, (gap(process.pid, "memory", reason, detail),)
 
 
 def _is_gvisor(reader: Source) -> bool:

@@ -57,6 +57,16 @@ class Process:
         return self.state in "ZXx" and self.thread_count <= 1
 
     @property
+    def why_empty(self) -> tuple[str, str] | None:
+        """Why it certainly has no memory as (reason, detail), None if it may have some."""
+        if self.is_kernel_thread:
+            return "kernel_thread", f"process {self.pid} is a thread of the kernel, which has no memory of its own"
+        if self.is_zombie:
+            detail = f"process {self.pid} has ended and holds no memory; its parent has not asked for its status"
+            return "zombie", detail
+        return None
+
+    @property
     def is_forked(self) -> bool:
         """Whether it was forked and has not called exec since (PF_FORKNOEXEC): it began with its parent's pages."""
         return bool(self.flags & FORKED_WITHOUT_EXEC)

@@ -16,6 +16,7 @@ from airmem.errors import Malformed, NotMeasurable, NotPermitted, ProcessGone
 from airmem.model.cow import CowReport
 from airmem.model.report import Head
 from airmem.rules.cow import check_cow, find_remedies
+from airmem.rules.gaps import advise
 from airmem.services.detect import detect_roles
 from airmem.units import PAGE_BYTES
 
@@ -71,6 +72,7 @@ class _Question:
     def answer(self) -> CowReport:
         """Collect, analyze, judge."""
         began = clock.monotonic_seconds()
+        self._check_root()
         snapshot = self._snapshot()
         pace = Pace(self._reader)
         pace.watch(one.process.key for one in snapshot.processes)
@@ -116,6 +118,19 @@ class _Question:
             gaps=self._advise(),
             findings=check_cow(workers, foretold, collector),
         )
+
+    def _check_root(self) -> None:
+        """Refuse at once where the process that was asked for is refused: its tree would be read in vain."""
+        process = None
+        try:
+            with self._reader.process(self._root_pid) as files:
+                process = read_process(files, with_arguments=False)
+                files.read("maps", 1)
+        except PermissionError:
+            if process is not None:
+                self._refuse(process)
+        except (OSError, Malformed):
+            return  # what is in the way is told where it is read
 
     def _snapshot(self) -> TreeSnapshot:
         try:
@@ -182,7 +197,7 @@ class _Question:
         forked = [one.process.is_forked for one in snapshot.processes]
         members = attribute_writers(tables, [None, *parents[1:]], forked)
         if members[0] is None:
-            self._refuse(snapshot)
+            self._refuse(snapshot.processes[0].process)
         known = {one.pid for one in self._gaps}
         for one, member in zip(snapshot.processes, members, strict=True):
             if member is not None and member.is_same_memory:
@@ -192,12 +207,11 @@ class _Question:
                 self._gaps.append(_page_table_gap(self._reader, one.process.pid))
         return members
 
-    def _refuse(self, snapshot: TreeSnapshot) -> None:
+    def _refuse(self, process: Process) -> None:
         """Raise what explains why the process that was asked for has no page table."""
-        process = snapshot.processes[0].process
-        if process.is_kernel_thread or process.is_zombie:
-            what = "a kernel thread" if process.is_kernel_thread else "a zombie"
-            raise NotMeasurable(f"process {process.pid} is {what}: it has no memory", "Ask for another: airmem ps")
+        if process.why_empty:
+            (advised,) = advise((gap(process.pid, "process", *process.why_empty),))
+            raise NotMeasurable(advised.detail, advised.remedy)
         try:
             with self._reader.process(process.pid) as files:
                 files.read("maps")

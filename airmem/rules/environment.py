@@ -135,6 +135,8 @@ class _Judge:
 
     def rollup(self) -> Judgement:
         """Whether PSS and USS can be read."""
+        if empty := self._empty():
+            return empty
         if self._place.is_gvisor:
             cause = "gVisor's smaps says that every page is private: PSS and USS are not known here"
             return "no", "gvisor", cause, Remedy(advice=REMEDIES["gvisor"])
@@ -151,6 +153,8 @@ class _Judge:
 
     def pages(self) -> Judgement:
         """Whether page tables can be compared: with whom memory is shared."""
+        if empty := self._empty():
+            return empty
         if not self._kernel.has_page_frames:
             cause = "page frame numbers are hidden: they need CAP_SYS_ADMIN in the first user namespace"
             return "no", "no_page_frames", cause, self._remedy("no_page_frames", self._again(" --depth pages"))
@@ -178,6 +182,8 @@ class _Judge:
 
     def objects(self, contents: Judgement) -> Judgement:
         """Whether the objects in memory can be told."""
+        if empty := self._empty():
+            return empty
         return contents if self._environment.program("numpy").is_found else NO_NUMPY
 
     def waits(self, stacks: Judgement) -> Judgement:
@@ -223,7 +229,8 @@ class _Judge:
         """Whether the memory itself can be read, as a debugger does."""
         judgement = self._opened("mem", None)
         scope = self._place.ptrace_scope or 0
-        if judgement[0] == "no" and self._target is not None and self._target.may_read("smaps") and scope > 0:
+        is_refused = judgement[0] == "no" and not self._empty()
+        if is_refused and self._target is not None and self._target.may_read("smaps") and scope > 0:
             cause = (
                 f"Yama (kernel.yama.ptrace_scope={scope}) lets no process read another's memory without CAP_SYS_PTRACE"
             )
@@ -238,6 +245,8 @@ class _Judge:
         """Judge by whether the target's file could be opened; without a target, by whose files can be."""
         if self._target is None:
             return self._in_general(options)
+        if empty := self._empty():
+            return empty
         outcome = self._target.files.get(name, "ENOENT")
         if outcome == "ok":
             return YES
@@ -246,17 +255,12 @@ class _Judge:
             return self._refused("file_mode", cause, options)
         if self._is_hidden() or outcome in ("EACCES", "EPERM"):
             return self._refused(self._target.reason, self._target.detail, options)
-        return self._absent(name, outcome)
+        return "no", "unreadable", f"{name} cannot be opened: {outcome}", Remedy(advice=REMEDIES["unreadable"])
 
-    def _absent(self, name: str, outcome: str) -> Judgement:
-        """Judge a file that nobody refuses and that cannot be opened all the same."""
-        process = self._target.process if self._target else None
-        word, cause = "unreadable", f"{name} cannot be opened: {outcome}"
-        if process is not None and process.is_zombie:
-            word, cause = "zombie", "it has ended and holds no memory; its parent has not asked for its status"
-        elif process is not None and process.is_kernel_thread:
-            word, cause = "kernel_thread", "a thread of the kernel has no memory of its own"
-        return "no", word, cause, Remedy(advice=REMEDIES[word])
+    def _empty(self) -> Judgement | None:
+        """Judge a process that certainly has no memory: nothing that is read of memory can be had of it."""
+        why = self._target.process.why_empty if self._target and self._target.process else None
+        return None if why is None else ("no", *why, Remedy(advice=REMEDIES[why[0]]))
 
     def _in_general(self, options: str | None) -> Judgement:
         own = self._place.identity

@@ -78,3 +78,29 @@ def test_what_has_no_memory_has_no_page_either(start: Start) -> None:
     done = run_airmem("pss", zombie, "--exclusive")
     assert "0 KiB" not in done.stdout.partition("Cgroup")[0]
     assert "no_kpagecount" not in done.stdout
+
+
+def test_doctor_and_the_commands_say_the_same_of_a_process_without_memory(start: Start) -> None:
+    zombie = start("zombie").truth["zombie"]
+    told = {(one["command"], one["depth"]): one["possible"] for one in ask("doctor", zombie)["commands"]}
+    said = set()
+    for depth in ("status", "rollup", "mappings", "pages"):
+        done = run_airmem("pss", zombie, "--depth", depth)
+        assert (told["pss", depth], done.returncode) == (False, 5), depth
+        said.add(done.stderr)
+    for name in ("cow", "heap"):
+        done = run_airmem(name, zombie)
+        assert (told[name, None], done.returncode) == (False, 5), name
+        said.add(done.stderr)
+    assert len(said) == 1, "one cause, one wording"
+
+
+def test_a_refused_root_is_told_before_its_tree_is_read(
+    start: Start, private_airmem: list[str], superuser: None
+) -> None:
+    """Without numpy: that it is missing would be told by whoever gets as far as page tables."""
+    target = start("zombie")
+    user = ["setpriv", "--reuid=50000", "--regid=50000", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
+    done = run_airmem("cow", target.pid, command=[*user, *private_airmem])
+    assert done.returncode == 4, done.stderr
+    assert "numpy" not in done.stderr

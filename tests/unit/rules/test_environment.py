@@ -156,3 +156,20 @@ def test_json_says_true_false_or_partly():
     assert {one["possible"] for one in document["commands"]} == {True, False, "partly"}
     assert document["target"]["identity"]["is_dumpable"] is True
     assert document["environment"]["place"]["identity"]["bounding_capabilities"][19] == "CAP_SYS_PTRACE"
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"), [(target(state="Z"), "zombie"), (target(flags=0x200000), "kernel_thread")]
+)
+def test_nothing_of_memory_can_be_had_of_a_process_that_has_none_though_its_files_open(facts, reason):
+    """/proc/PID/status and smaps of a zombie open, and are empty."""
+    names = ("status", "rollup", "mappings", "pages", "exclusive")
+    for where in (environment(ROOT), environment(has_page_frames=False), environment(ROOT, missing=("numpy",))):
+        found = works(where, facts)
+        assert {found[f"pss {name}"] for name in names} == {("no", reason)}
+        assert {found[name] for name in ("cow", "heap", "memory_contents")} == {("no", reason)}
+
+
+def test_a_kernel_thread_is_told_as_such_where_it_refuses_too():
+    facts = target(flags=0x200000, reason="other_user", refused=("smaps", "mem", "pagemap"))
+    assert works(environment(place(ptrace_scope=1)), facts)["cow"] == ("no", "kernel_thread")
