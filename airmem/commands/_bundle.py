@@ -17,17 +17,21 @@ RAW = ("raw/", "sources/", "airmem/")
 """What is left out of a bundle that would be too large; then it cannot be asked again."""
 
 ARCHIVES = (".tar.gz", ".tgz")
-CONTENTS = """verdict.txt verdict.html verdict.json  why each process stands, or that it works
-pss.txt pss.json                        its memory
-cgroup/                                 its control groups, as the kernel has them
-stacks/                                 Python stacks, as py-spy printed them, without the values of variables
-raw/                                    /proc at each look
-sources/                                source files that were looked at, without secrets
-airmem/hang.json                        all that no file tells
-versions.json                           of what took part
+CONTENTS = (
+    ("verdict.", "verdict.txt verdict.html verdict.json", "why each process stands, or that it works"),
+    ("problem.txt", "problem.txt", "why there is no verdict"),
+    ("check.json", "check.json", "the check that failed"),
+    ("pss", "pss*.txt pss*.json", "memory of each tree"),
+    ("cgroup/", "cgroup/", "its control groups, as the kernel has them"),
+    ("stacks/", "stacks/", "Python stacks, as py-spy printed them, without the values of variables"),
+    ("raw/", "raw/", "/proc at each look"),
+    ("sources/", "sources/", "source files that were looked at, without secrets"),
+    ("airmem/", "airmem/hang.json", "all that no file tells"),
+    ("versions.json", "versions.json", "of what took part"),
+)
+"""How the names of members begin, what to call them, and what they are."""
 
-Ask it again, also with a newer airmem or elsewhere: airmem hang-dump --from THIS
-"""
+AGAIN = "\nAsk it again, also with a newer airmem or elsewhere: airmem hang-dump --from THIS\n"
 
 
 def is_bundle(path: str | None, form: str) -> bool:
@@ -48,7 +52,7 @@ def members_of(evidence: Evidence) -> dict[str, bytes]:
     """Return the files of a bundle by their names in it."""
     from airmem.questions.bundles import pack  # noqa: PLC0415  # only a bundle needs it
 
-    members = {"README.txt": CONTENTS.encode(), "versions.json": _json(evidence.surroundings.versions)}
+    members = {"versions.json": _json(evidence.surroundings.versions)}
     if evidence.report is not None:
         members.update(_verdict(evidence.report))
     if evidence.problem:
@@ -57,6 +61,14 @@ def members_of(evidence: Evidence) -> dict[str, bytes]:
     members.update({f"cgroup/{name}": raw for name, raw in evidence.surroundings.cgroup_files.items()})
     members.update(pack(evidence.record))
     return members
+
+
+def with_contents(members: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the files with one in front that tells which there are."""
+    there = [row for row in CONTENTS if any(name.startswith(row[0]) for name in members)]
+    lines = "".join(f"{names:<40}{what}\n" for _, names, what in there)
+    again = AGAIN if any(name.startswith("raw/") for name in members) else ""
+    return {"README.txt": (lines + again).encode(), **members}
 
 
 def _verdict(report: HangReport) -> dict[str, bytes]:
@@ -96,7 +108,7 @@ def write_bundle(evidence: Evidence, path: str, force: bool) -> None:
     from airmem.commands._output import write_stream  # noqa: PLC0415
     from airmem.questions.bundles import archive, write_folder  # noqa: PLC0415
 
-    members = members_of(evidence)
+    members = with_contents(members_of(evidence))
     if path.endswith(ARCHIVES):
         packed = archive(members)
 

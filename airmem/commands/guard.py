@@ -77,11 +77,23 @@ def command(program: tuple[str, ...], **options: Any) -> int:
     """
     if bool(program) == bool(options["check"]):
         raise UsageProblem("give a check: a program after --, or --check NAME", "airmem guard --help shows examples")
+    _check_target(options["target"])
     check = _check_of(program, options)
     try:
         return (_once if options["every"] is None else _again_and_again)(check, options)
     except Ended as ended:
         return BY_SIGNAL + ended.number
+
+
+def _check_target(target: str | None) -> None:
+    """Say before the incident that its evidence would miss the target. Errors: UsageProblem for what is none."""
+    if target is None:
+        return
+    from airmem.questions.targets import check_target  # noqa: PLC0415
+
+    obstacle = check_target(target)
+    if obstacle:
+        _say(f"{obstacle}; without it a failed check leaves no evidence of it")
 
 
 def _check_of(program: tuple[str, ...], options: dict[str, Any]) -> Callable[[], CheckResult]:
@@ -150,6 +162,8 @@ def _gather_and_write(folder: EvidenceFolder, result: CheckResult, options: dict
 
     within(max(0.3, options["deadline"] - RESERVE_SECONDS / 2), in_time, late)
     _say(f"the check failed with {result.status}; evidence: {written[0]}")
+    if gathering.evidence.problem:
+        _say(f"nothing could be judged: {gathering.evidence.problem}")
     report = gathering.evidence.report
     for cause in report.root_causes[:MOST_CAUSES] if report is not None else ():
         _say(cause.summary)
@@ -159,14 +173,14 @@ def _write(folder: EvidenceFolder, gathering: Gathering, result: CheckResult, ke
     import json  # noqa: PLC0415
     from dataclasses import asdict  # noqa: PLC0415
 
-    from airmem.commands._bundle import RAW, members_of, raw_members_of  # noqa: PLC0415
+    from airmem.commands._bundle import RAW, members_of, raw_members_of, with_contents  # noqa: PLC0415
     from airmem.questions.bundles import archive  # noqa: PLC0415
 
     members = {"check.json": (json.dumps(asdict(result), indent=2) + "\n").encode("ascii")}
     members.update((raw_members_of if is_late else members_of)(gathering.evidence))
-    packed = archive(members)
+    packed = archive(with_contents(members))
     if len(packed) > folder.most_bytes:
-        packed = archive({name: raw for name, raw in members.items() if not name.startswith(RAW)})
+        packed = archive(with_contents({name: raw for name, raw in members.items() if not name.startswith(RAW)}))
     return folder.add(packed, keep)
 
 

@@ -38,6 +38,24 @@ def resolve_target(target: str | None, source: Source | None = None) -> int:
     return _among(source, _resolve_component(text, survey_services(reader)))
 
 
+def check_target(target: str) -> str:
+    """Return what speaks against a target that is needed later only, empty if nothing does: a pid that nobody has now.
+
+    Errors: UsageProblem for what can never mean a process, whatever will run then.
+    """
+    text = target.strip()
+    if text.lstrip("+-").isdigit():
+        from airmem.collect.source import open_source  # noqa: PLC0415
+
+        pid = _resolve_pid(text)
+        return "" if open_source().has_process(pid) else f"there is no process {pid} now"
+    from airmem.services.components import COMPONENTS  # noqa: PLC0415
+
+    if _component_name(text) not in (*COMPONENTS, *SERVICES, LOG_SERVER):
+        raise UsageProblem(f"{text[:40]!r} is no pid and no component", COMPONENT_HINT)
+    return ""
+
+
 def resolve_all() -> tuple[int, ...]:
     """Return the root of every service that runs here, airmem's own tree left out. Errors: UsageProblem for none."""
     from airmem.collect.source import open_source  # noqa: PLC0415
@@ -89,7 +107,7 @@ def _resolve_only_tree(survey: Survey) -> int:
 def _resolve_component(text: str, survey: Survey) -> int:
     from airmem.services.components import COMPONENTS  # noqa: PLC0415
 
-    name = text.lower().replace("_", "-")
+    name = _component_name(text)
     heads = [survey.processes[pid] for pid, role in survey.roles.items() if role.role == "parent"]
     found = [one for one in heads if survey.roles[one.pid].component == name]
     if not found:
@@ -105,6 +123,10 @@ def _resolve_component(text: str, survey: Survey) -> int:
     if name in {role.role for role in survey.roles.values()} | {"worker", "parent"}:
         raise UsageProblem(f"{name} is a role in a component, not a component", COMPONENT_HINT)
     raise UsageProblem(f"{text[:40]!r} is no pid and no component", _suggestion(name, survey))
+
+
+def _component_name(text: str) -> str:
+    return text.lower().replace("_", "-")
 
 
 def _suggestion(name: str, survey: Survey) -> str:
@@ -124,6 +146,9 @@ def _candidates(survey: Survey, processes: list[Process]) -> tuple[str, ...]:
         f"{one.pid:>7}  {survey.roles[one.pid].component:<{width}}  {one.title[:LONGEST_TITLE]}" for one in processes
     )
 
+
+LOG_SERVER = "log-server"
+"""A role everywhere but where `airflow serve-logs` runs by itself."""
 
 SERVICES = ("airflow", "celery")
 """Services with several components; their names stand for the one tree of theirs that runs."""

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -62,6 +63,7 @@ def test_a_check_that_fails_leaves_a_bundle_and_its_status(tmp_path, target):
     assert json.loads(read(path, "pss.json"))["tree"]["root_pid"] == target.pid
     for name in ("verdict.txt", "verdict.html", "pss.txt", "versions.json", "README.txt"):
         assert read(path, name)
+    assert_lists_what_is_there(path)
 
 
 def test_the_bundle_gives_the_same_verdict_again(tmp_path, target):
@@ -172,12 +174,39 @@ def test_a_read_only_root_is_enough(tmp_path, target):
     assert done.stdout.endswith(".tar.gz\n")
 
 
-def test_a_target_that_is_gone_is_said_in_the_bundle(tmp_path, target):
+def assert_lists_what_is_there(path):
+    """The README of a bundle names all that is in it, and nothing else."""
+    with tarfile.open(path) as tar:
+        members = set(tar.getnames()) - {"README.txt"}
+    lines = read(path, "README.txt").decode().split("\n\n")[0].splitlines()
+    patterns = {word + "*" * word.endswith("/") for line in lines for word in line[:40].split()}
+    assert [one for one in patterns if not any(fnmatch(name, one) for name in members)] == []
+    assert [name for name in members if not any(fnmatch(name, one) for one in patterns)] == []
+
+
+def test_a_target_that_is_gone_is_said_at_once_at_the_end_and_in_the_bundle(tmp_path, target):
     target.stop()
+    assert f"there is no process {target.pid} now" in guard(tmp_path, target, check=("true",)).stderr
     done = guard(tmp_path, target)
     assert done.returncode == 1
+    assert f"nothing could be judged: there is no process {target.pid}" in done.stderr
     (path,) = bundles(tmp_path)
     assert b"no process" in read(path, "problem.txt")
+    assert_lists_what_is_there(path)
+
+
+@pytest.mark.parametrize("name", ["0", "-5", "4194305", "nosuch", "schedular"])
+def test_what_can_never_be_a_target_is_refused_before_the_check(tmp_path, name):
+    done = run_airmem("guard", "--bundle-dir", tmp_path, f"--target={name}", "--", "touch", tmp_path / "ran")
+    assert done.returncode == 2
+    assert "is no pid" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["scheduler", "Dag_Processor", "celery", "log-server"])
+def test_a_component_that_does_not_run_now_is_no_mistake(tmp_path, name):
+    done = run_airmem("guard", "--bundle-dir", tmp_path, "--target", name, "--", "true")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_when_time_is_up_what_there_is_is_written(tmp_path, target):
@@ -186,6 +215,7 @@ def test_when_time_is_up_what_there_is_is_written(tmp_path, target):
     (path,) = bundles(tmp_path)
     with tarfile.open(path) as tar:
         assert "airmem/hang.json" in tar.getnames()
+    assert_lists_what_is_there(path)
 
 
 def test_a_signal_to_guard_ends_the_check(tmp_path):
