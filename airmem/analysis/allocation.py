@@ -128,7 +128,7 @@ def sum_totals(captures: Sequence[CaptureFacts], *, is_lower_bound: bool) -> All
     return AllocationTotals(
         file_count=len(captures),
         unread_count=len(captures) - len(read),
-        process_count=len({one.pid for one in read}),
+        process_count=len(read),
         peak_bytes=sum(one.peak_bytes or 0 for one in read),
         leaked_bytes=sum(_total(one, "leaked") for one in read),
         churn_bytes=sum(view.total_bytes for view in churn) if has_churn else None,

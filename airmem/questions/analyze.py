@@ -17,6 +17,7 @@ from airmem.analysis.allocation import (
 from airmem.analysis.capture_end import duration_of, judge_end, memray_of, python_of
 from airmem.analysis.distributions import Distributions, split_library
 from airmem.analysis.reading_cost import can_afford_churn, estimate_cost
+from airmem.analysis.same_process import find_repeated
 from airmem.collect import clock
 from airmem.collect.allocations import CaptureCollector, collect_records, collect_states
 from airmem.collect.host import collect_host
@@ -44,7 +45,8 @@ def answer_analyze(
     """Return what the captures of one run tell together: a parent's file and its workers' are summed.
 
     `progress` is told how many files of how many are done.
-    Errors: NotMeasurable when no file can be read; UsageProblem for no path; ProgramMissing for a wrong `python`.
+    Errors: NotMeasurable when no file can be read; UsageProblem for no path, or for two recordings of one process;
+    ProgramMissing for a wrong `python`.
     """
     asked = options or AnalyzeOptions()
     source = open_source()
@@ -57,6 +59,8 @@ def answer_analyze(
     captures = collector.collect([*states, *others])
     read, compared = captures[: len(states)], captures[len(states) :]
     _check_memray(captures, asked.python)
+    for captured in (read, compared):
+        _check_repeated(captured)
     files = judge_files(read)
     if not any(one.views for one in read):
         raise _refuse(files)
@@ -170,6 +174,19 @@ def _check_memray(captures: Sequence[CaptureFacts], python: str) -> None:
     if any("No module named 'memray'" in one.problem for one in captures):
         cause = f"{python or 'the Python of airmem'} has no memray, which alone can read its captures"
         raise NotMeasurable(cause, "pip install memray there, or name a Python that has it: --python /path/to/python")
+
+
+def _check_repeated(captures: Sequence[CaptureFacts]) -> None:
+    """Refuse to sum what one process held at two times. Errors: UsageProblem."""
+    repeated = find_repeated(captures)
+    if repeated is None:
+        return
+    early, late, is_same = repeated
+    lines = (early.state.path, late.state.path)
+    if is_same:
+        raise UsageProblem("two files are the same recording: it would count twice", "Give one of them.", lines)
+    cause = f"two files are recordings of one process ({late.pid}), one after the other: their sum was never held"
+    raise UsageProblem(cause, f"Compare them: airmem analyze {lines[0]} --diff {lines[1]}", lines)
 
 
 def _refuse(files: Sequence[CaptureFile]) -> NotMeasurable:

@@ -260,7 +260,7 @@ def analyze_trace(report: TraceReport) -> tuple[TraceReport, AnalyzeReport | Non
 
     The second is None where there is nothing to read, or reading would take longer than MOST_ANALYSIS_SECONDS.
     """
-    from airmem.errors import NotMeasurable  # noqa: PLC0415
+    from airmem.errors import NotMeasurable, UsageProblem  # noqa: PLC0415
     from airmem.questions.analyze import answer_analyze, preview_analyze  # noqa: PLC0415
 
     paths = [file.path for trace in report.traces for file in trace.files if not file.is_recording]
@@ -268,7 +268,7 @@ def analyze_trace(report: TraceReport) -> tuple[TraceReport, AnalyzeReport | Non
         return report, None
     try:
         analysis = answer_analyze(paths)
-    except NotMeasurable:  # the verdicts say why
+    except (NotMeasurable, UsageProblem):  # the verdicts say why, or a program replaced itself and was recorded twice
         return report, None
     traces = tuple(_with_verdicts(one, analysis.files) for one in report.traces)
     return replace(report, traces=traces), analysis

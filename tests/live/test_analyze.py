@@ -131,6 +131,45 @@ def test_a_parent_and_its_workers_are_one_answer(tmp_path, how, verdict):
     assert max(one.process_count for one in report.timeline) >= 1
 
 
+TWICE = """
+import memray, sys, time
+for number, name in enumerate(sys.argv[1:]):
+    with memray.Tracker(name):
+        kept = bytearray((number + 1) << 20)
+        time.sleep(0.1)
+    time.sleep(0.1)
+"""
+
+
+def test_what_one_process_held_at_two_times_is_not_summed(tmp_path, short):
+    one, other = tmp_path / "one.bin", tmp_path / "other.bin"
+    subprocess.run([sys.executable, "-c", TWICE, str(one), str(other)], check=True, timeout=PATIENCE_SECONDS)
+    done = airmem(other, one)
+    assert done.returncode == 2
+    assert f"airmem analyze {one} --diff {other}" in done.stderr
+    assert airmem(one, "--diff", other).returncode == 0
+    assert airmem(short, "--diff", one, other).returncode == 2
+    assert answer_analyze([str(one), str(short)]).totals.process_count == 2
+
+
+def test_names_may_tell_that_two_recordings_are_of_two_hosts(tmp_path):
+    plain = [str(tmp_path / name) for name in ("one.bin", "other.bin")]
+    done = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid(), flush=True)\n" + TWICE, *plain],
+        check=True, timeout=PATIENCE_SECONDS, capture_output=True, text=True,
+    )  # fmt: skip
+    paths = [tmp_path / f"worker-pod-{number}-{int(done.stdout)}-20261129T100000.bin" for number in (1, 2)]
+    for path, name in zip(paths, plain, strict=True):
+        path.write_bytes(Path(name).read_bytes())
+    assert answer_analyze(list(map(str, paths))).totals.process_count == 2
+
+
+def test_the_same_recording_under_two_names_counts_once(tmp_path, short):
+    (tmp_path / "copy.bin").write_bytes(short.read_bytes())
+    with pytest.raises(UsageProblem, match="same recording"):
+        answer_analyze([str(short), str(tmp_path / "copy.bin")])
+
+
 def test_a_killed_program(tmp_path):
     path = tmp_path / "killed.bin"
     line = [
