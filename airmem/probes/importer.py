@@ -29,6 +29,10 @@ ASK_PERSONALITY = 0xFFFFFFFF
 """personality(2): a flag, and the argument that changes nothing and returns what is."""
 
 MOST_SAID = 400
+OLDEST = (3, 10)
+"""The hooks replace parts of importlib that are other ones in older Pythons."""
+
+OTHER_PYTHON = "Give the python of the virtual environment that the service runs with."
 NANOSECONDS = 1e9
 
 
@@ -73,14 +77,21 @@ def run_import(
         cause = f"{python} is no Python 3.10 or newer that works: it {ended(done)}" + (
             f" and said: {said}" * bool(said)
         )
-        raise NotMeasurable(cause, "Give the python of the virtual environment that the service runs with.")
+        raise NotMeasurable(cause, OTHER_PYTHON)
     record = parse_record(done.stdout)
+    _check_version(python, record.python_version)
     if record.is_complete or record.failure is not None:
         return record
     said = last_line(done.stderr)
     message = f"the interpreter {ended(done)}" + (f" and said: {said}" if said else "")
     kind = "Timeout" if done.timed_out else "Ended"
     return replace(record, failure=ImportFailure(kind=kind, message=message, path="", line=0))
+
+
+def _check_version(python: str, version: str) -> None:
+    """Refuse what an old interpreter recorded: nobody has compared its figures. Errors: NotMeasurable."""
+    if version and tuple(map(int, version.split(".")[:2])) < OLDEST:
+        raise NotMeasurable(f"{python} is Python {version}; imports are measured in 3.10 or newer", OTHER_PYTHON)
 
 
 @contextmanager

@@ -25,6 +25,13 @@ def find_pythons() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def find_too_old() -> dict[str, str]:
+    """Return the interpreters of Python 3 before 3.10 that are here: version -> path."""
+    places = [shutil.which(f"python3.{minor}") or "" for minor in range(6, OLDEST)]
+    places += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.[6-9].*/bin/python")))
+    return dict(sorted((version, path) for path in filter(None, places) for version in _ask(path)[:1] if version))
+
+
 def _ask(path: str) -> tuple[str, bool]:
     try:
         done = subprocess.run([path, "-c", ASK], capture_output=True, text=True, check=False, timeout=30)

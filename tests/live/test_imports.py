@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 
 from tests.live.conftest import ask, run_airmem
+from tests.live.pythons import find_too_old
 
 MIB = 1 << 20
 SMALL = MIB // 4
@@ -397,6 +398,14 @@ def test_what_is_no_python(tmp_path: Path) -> None:
     ):
         done = run_airmem("imports", "json", "--python", python, env=_environment())
         assert (done.returncode, word in done.stderr) == (status, True), done.stderr
+
+
+@pytest.mark.skipif(not find_too_old(), reason="needs a Python 3.6 to 3.9")
+def test_a_python_that_is_too_old_gives_no_figures() -> None:
+    for version, python in find_too_old().items():
+        done = run_airmem("imports", "json", "--python", python, env=_environment())
+        assert (done.returncode, done.stdout) == (5, ""), version
+        assert "3.10 or newer" in done.stderr
 
 
 @pytest.mark.parametrize(
