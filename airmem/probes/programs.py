@@ -20,7 +20,7 @@ LAST = ("-m", "-c")
 def resolve_program(words: tuple[str, ...]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """Return (Python, its options, script or -m MODULE or -c CODE with arguments) of a command line.
 
-    Errors: UsageProblem when it is no Python program, or an interpreter without one.
+    Errors: UsageProblem when it is no Python program, or an interpreter without one or with one that is not there.
     """
     path = find_in_path(words[0])
     if path is None or not os.path.isfile(path):
@@ -53,6 +53,8 @@ def _divide(python: str, words: tuple[str, ...]) -> tuple[str, tuple[str, ...], 
         rest[:1] = [rest[0][:2], rest[0][2:]]
     if rest[0] in LAST and len(rest) < 2:
         raise UsageProblem(f"{rest[0]} without what it runs", "Example: airmem trace -- python -m service")
+    if rest[0] not in LAST and not os.path.exists(rest[0]):
+        raise UsageProblem(f"there is no script {rest[0]!r}", "Give its path; nothing was started.")
     return python, tuple(options), tuple(rest)
 
 

@@ -96,6 +96,13 @@ def files_of(place: Path) -> list[dict[str, Any]]:
     return [file for one in json.loads(done.stdout)["traces"] for file in one["files"]]
 
 
+def test_a_script_that_is_not_there_starts_nothing(place):
+    done = trace(place, "nosuch.py")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no script 'nosuch.py'" in done.stderr
+    assert not place.exists()
+
+
 def test_parent_and_children_have_a_file_each_and_the_status_is_kept(place, script):
     done = trace(place, script)
     assert done.returncode == 7, done.stderr

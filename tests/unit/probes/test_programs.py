@@ -30,7 +30,9 @@ def script(folder: Path, first: str, name: str = "tool") -> str:
         (("-W", "error", "-c", "pass", "-u"), ("-W", "error"), ("-c", "pass", "-u")),
     ],
 )
-def test_an_interpreters_own_options_are_told_from_the_programs(words, options, program):
+def test_an_interpreters_own_options_are_told_from_the_programs(words, options, program, tmp_path, monkeypatch):
+    (tmp_path / "a.py").touch()
+    monkeypatch.chdir(tmp_path)
     assert resolve_program((sys.executable, *words)) == (sys.executable, options, program)
 
 
@@ -56,6 +58,7 @@ def test_env_looks_in_path(tmp_path, monkeypatch):
 
 def test_an_interpreters_path_holds_from_any_folder(tmp_path, monkeypatch):
     (tmp_path / "python9").symlink_to(sys.executable)
+    (tmp_path / "a.py").touch()
     monkeypatch.chdir(tmp_path)
     assert resolve_program(("./python9", "a.py")) == (str(tmp_path / "python9"), (), ("a.py",))
 
@@ -67,7 +70,15 @@ def test_what_is_no_python_program_is_refused(first, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [("no-such-program",), (sys.executable,), (sys.executable, "-m"), ("/nonexistent/a",)]
+    "words",
+    [
+        ("no-such-program",),
+        (sys.executable,),
+        (sys.executable, "-m"),
+        ("/nonexistent/a",),
+        (sys.executable, "no-such.py", "--option"),
+        (sys.executable, "-u", "/nonexistent/a.py"),
+    ],
 )
 def test_what_cannot_be_run_is_refused(words):
     with pytest.raises(UsageProblem):
