@@ -10,7 +10,7 @@ from airmem.collect.hang_process import object_inode
 from airmem.errors import Malformed
 from airmem.kernel.cmdline import READ_BYTES, parse_cmdline
 from airmem.kernel.fdinfo import parse_fdinfo
-from airmem.kernel.sockets import parse_inet, parse_unix
+from airmem.kernel.sockets import parse_inet, parse_messages, parse_unix
 from airmem.kernel.stat import parse_stat
 from airmem.kernel.unix_diag import parse_unix_diag
 from airmem.model.descriptor import Holder
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from airmem.model.process import Process
     from airmem.model.waiting import HangProcess
 
-INET = ("tcp", "tcp6", "udp", "udp6")
+INET = ("tcp", "tcp6", "udp", "udp6", "raw", "raw6")
+MESSAGES = ("netlink", "packet")
 
 
 def collect_sockets(reader: HangReader, processes: Iterable[HangProcess]) -> tuple[dict[int, Socket], tuple[Gap, ...]]:
@@ -56,6 +57,9 @@ def _read_inet(files: ProcessFiles) -> dict[int, Socket]:
     for family in INET:
         with suppress(FileNotFoundError):  # a kernel without IPv6
             found.update(parse_inet(files.read(f"net/{family}"), family))
+    for family in MESSAGES:
+        with suppress(FileNotFoundError):
+            found.update(parse_messages(files.read(f"net/{family}"), family))
     return found
 
 

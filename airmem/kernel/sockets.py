@@ -1,4 +1,4 @@
-"""/proc/PID/net/tcp, tcp6, udp, udp6 and unix (proc(5), Documentation/networking/proc_net_tcp.rst)."""
+"""/proc/PID/net/tcp, udp, raw, unix, netlink and packet (proc(5), Documentation/networking/proc_net_tcp.rst)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLOCK_TICKS = 100
 
 
 def parse_inet(raw: bytes, family: str) -> dict[int, Socket]:
-    """Return the TCP or UDP sockets of a network namespace by inode; `family` is the file's name.
+    """Return the TCP, UDP or raw sockets of a network namespace by inode; `family` is the file's name.
 
     Sockets without an inode (TIME-WAIT) belong to nobody and are left out. Lines of another form are skipped.
     """
@@ -94,6 +94,33 @@ def _ipv6(packed: bytes) -> str:
     return ":".join(groups[:best]) + "::" + ":".join(groups[best + length :])
 
 
+def parse_messages(raw: bytes, family: str) -> dict[int, Socket]:
+    """Return the netlink or packet sockets of a network namespace by inode, the last column; others are skipped.
+
+    They have no other end: the kernel writes to them, or whatever comes in on an interface.
+    """
+    lines = raw.split(b"\n")[1:]
+    inodes = [int(fields[-1]) for line in lines if (fields := line.split()) and fields[-1].isdigit()]
+    return {one: _unconnected(one, family, "", "UNCONN") for one in inodes if one}
+
+
+def _unconnected(inode: int, family: str, local: str, state: str) -> Socket:
+    return Socket(
+        inode=inode,
+        family=family,
+        local=local,
+        remote="",
+        local_port_id=None,
+        remote_port_id=None,
+        state=state,
+        tx_queue_bytes=0,
+        rx_queue_bytes=0,
+        timer="off",
+        timer_seconds=None,
+        retransmit_count=0,
+    )
+
+
 def parse_unix(raw: bytes) -> dict[int, Socket]:
     """Return the unix sockets of a network namespace by inode, without their peers; other lines are skipped."""
     found = {}
@@ -103,18 +130,7 @@ def parse_unix(raw: bytes) -> dict[int, Socket]:
             inode, flags, state = int(fields[6]), int(fields[3], 16), int(fields[5], 16)
         except (ValueError, IndexError):
             continue
-        found[inode] = Socket(
-            inode=inode,
-            family="unix",
-            local=fields[7].decode(errors="surrogateescape") if len(fields) > 7 else "",
-            remote="",
-            local_port_id=None,
-            remote_port_id=None,
-            state="LISTEN" if flags & UNIX_LISTENS else UNIX_STATES.get(state, str(state)),
-            tx_queue_bytes=0,
-            rx_queue_bytes=0,
-            timer="off",
-            timer_seconds=None,
-            retransmit_count=0,
-        )
+        local = fields[7].decode(errors="surrogateescape") if len(fields) > 7 else ""
+        shown = "LISTEN" if flags & UNIX_LISTENS else UNIX_STATES.get(state, str(state))
+        found[inode] = _unconnected(inode, "unix", local, shown)
     return found

@@ -60,12 +60,12 @@ class Holder:
 class Socket:
     """A socket by its inode number, which no two have whatever their network namespaces.
 
-    `family` is tcp, tcp6, udp, udp6 or unix. `local` and `remote` are `10.0.0.7:443` or `[fe80::1]:443` (IPv4 in IPv6
-    as IPv4), for unix the path (`@name` is abstract), empty where there is none; ports are None for unix. `state` as ss
-    names it: ESTAB, SYN-SENT, CLOSE-WAIT, LISTEN, UNCONN. Queues are in bytes: `tx_queue_bytes` not acknowledged,
-    `rx_queue_bytes` not read, for a listener connections not accepted. `timer` is off, retransmit, keepalive,
-    time-wait or probe, due in `timer_seconds`. `peer_inode` is the other end of a unix socket, None where it is
-    unknown.
+    `family` is tcp, tcp6, udp, udp6, raw, raw6, unix, netlink or packet. `local` and `remote` are `10.0.0.7:443` or
+    `[fe80::1]:443` (IPv4 in IPv6 as IPv4), for unix the path (`@name` is abstract), empty where there is none;
+    ports are None for unix. `state` as ss names it: ESTAB, SYN-SENT, CLOSE-WAIT, LISTEN, UNCONN. Queues are in
+    bytes: `tx_queue_bytes` not acknowledged, `rx_queue_bytes` not read, for a listener connections not accepted.
+    `timer` is off, retransmit, keepalive, time-wait or probe, due in `timer_seconds`. `peer_inode` is the other end
+    of a unix socket, None where it is unknown.
     """
 
     inode: int

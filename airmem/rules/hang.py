@@ -42,6 +42,9 @@ MOST_ZOMBIES = 3
 def judge_states(waits: Waits, stuck_after_seconds: float) -> dict[Waiter, str]:
     """Return hung, waiting, idle or busy for each thread."""
     states = {key: _own_state(key, wait, waits, stuck_after_seconds) for key, wait in waits.waits.items()}
+    for key, wait in waits.waits.items():
+        if states[key] == "hung" and key not in waits.doomed and _has_healthy_writers(wait, states):
+            states[key] = "waiting"
     changed = True
     while changed:
         changed = False
@@ -64,6 +67,15 @@ def _own_state(key: Waiter, wait: Wait, waits: Waits, stuck_after_seconds: float
     is_long = wait.since_seconds is not None and wait.since_seconds > stuck_after_seconds
     is_own_life = wait.category in READS and not waits.threads[key].frames
     return "hung" if is_long and wait.category in BY_TIME and not is_own_life else "waiting"
+
+
+def _has_healthy_writers(wait: Wait, states: dict[Waiter, str]) -> bool:
+    """Whether a pipe is silent because those who write to it have nothing to say: each is idle, or busy.
+
+    Who forwards what a child prints, or waits for its parent's end on a pipe, waits for days.
+    """
+    writers = [states.get((pid, pid)) for pid, _ in wait.needs]
+    return wait.category == "pipe_read" and bool(writers) and all(one in ("idle", "busy") for one in writers)
 
 
 def _of_targets(wait: Wait, states: dict[Waiter, str]) -> str:

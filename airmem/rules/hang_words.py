@@ -181,6 +181,6 @@ PHRASES: dict[str, Callable[[Evidence], str]] = {
     "memory_stall": lambda one: f"is held up for memory by its control group {_text(one, 'cgroup')}",
     "idle": lambda one: f"is idle: {_text(one, 'mechanism', _text(one, 'waits_for', 'by design'))}",
     "running": lambda _: "is running",
-    "unreadable": lambda _: "cannot be read",
+    "unreadable": lambda one: "cannot be read" + (f" (state {one['state']})" if one.get("state") else ""),
     "unknown": lambda one: f"waits in {_text(one, 'reason', 'a system call')}, for what is not known",
 }

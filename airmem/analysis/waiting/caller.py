@@ -16,6 +16,9 @@ ENDLESS_CALLS = frozenset(
 )
 """Calls by which the loop of a worker takes its next piece of work."""
 
+INLINED = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+"""No functions that anybody has written: from Python 3.12 on most are part of the one around (PEP 709)."""
+
 SQL_CALLS = frozenset(
     {"execute", "executemany", "executescript", "commit", "rollback", "fetchone", "fetchall", "fetchmany"}
 )
@@ -43,8 +46,9 @@ def caller_evidence(scene: Scene, thread: Thread) -> Evidence:
     if found is None:
         return {}
     position, frame = found
+    outer = (one for one in thread.frames[position:] if one.short_function not in INLINED and not is_library(one))
     call = scene.syntax(thread.pid, frame).call_text(frame.line, inner_name(thread, position))
-    return {"caller": frame.short_function, "call": call}
+    return {"caller": next(outer, frame).short_function, "call": call}
 
 
 def asker_name(frames: tuple[Frame, ...]) -> str:
@@ -54,7 +58,7 @@ def asker_name(frames: tuple[Frame, ...]) -> str:
     is not just passing bytes on: `create_namespaced_pod` rather than urllib3's `urlopen`. Empty where nobody is.
     """
     for frame in frames:
-        if not is_library(frame):
+        if not is_library(frame) and frame.short_function not in INLINED:
             return frame.short_function
     for frame in frames:
         is_carrier = is_standard(frame) or is_console_script(frame) or any(part in frame.file for part in CARRIERS)

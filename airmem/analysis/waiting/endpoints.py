@@ -146,10 +146,12 @@ def _kind(descriptor: Descriptor | None, socket: Socket | None) -> str:
 
 
 def _listens(socket: Socket) -> bool:
-    """Whether new work comes in here: a listener, or an unconnected UDP socket with a port."""
-    if socket.state == "LISTEN":
+    """Whether new work comes in here: a listener, or a socket that takes messages from anybody, or from the kernel."""
+    if socket.state == "LISTEN" or socket.family in ("netlink", "packet"):
         return True
-    return socket.family.startswith("udp") and not socket.remote and bool(socket.local_port_id)
+    if socket.family == "unix":
+        return socket.state == "UNCONN" and bool(socket.local) and not socket.peer_inode
+    return socket.family.startswith(("udp", "raw")) and not socket.remote and bool(socket.local_port_id)
 
 
 def _nearness(scene: Scene, pid: int, other: int) -> tuple[int, int]:

@@ -74,8 +74,9 @@ def _database_file(thread: Thread, path: str, holder: int) -> Wait:
 def _listens(thread: Thread, endpoint: Endpoint) -> Wait:
     address = (endpoint.socket.local if endpoint.socket else "") or True
     mechanism = "it waits for connections"
-    if endpoint.socket is not None and endpoint.socket.family.startswith("udp"):
-        mechanism = "it waits for datagrams from anybody"
+    if endpoint.socket is not None and endpoint.socket.state != "LISTEN":
+        is_kernel = endpoint.socket.family == "netlink"
+        mechanism = "it waits for messages of the kernel" if is_kernel else "it waits for datagrams from anybody"
     return wait_of(thread, "idle", {"listening": address, "mechanism": mechanism}, place=mechanism)
 
 

@@ -34,6 +34,13 @@ def test_an_epoll_set_watches_descriptors():
     assert (found.watched, found.access, found.mount_id, found.inode) == ((8, 6), "rw", 17, 1038)
 
 
+def test_a_pidfd_names_its_process():
+    raw = b"pos:\t0\nflags:\t02000002\nmnt_id:\t4\nino:\t95545\nPid:\t30667\nNSpid:\t30667\n"
+    assert parse_fdinfo(raw).process_id == 30667
+    assert parse_fdinfo(raw.replace(b"30667", b"-1")).process_id is None
+    assert parse_fdinfo(EPOLL).process_id is None
+
+
 def test_a_file_has_a_position_and_locks():
     found = parse_fdinfo(LOCKED)
     assert (found.position_bytes, found.access, found.is_nonblocking) == (7, "rw", False)

@@ -8,7 +8,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airmem.kernel.sockets import parse_inet, parse_unix
+from airmem.kernel.sockets import parse_inet, parse_messages, parse_unix
 from airmem.kernel.unix_diag import is_unix_diag_end, parse_unix_diag, unix_diag_request
 
 TCP = b"""  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -32,6 +32,10 @@ DIAG = bytes.fromhex(
     "0c00040000000000000000000500060000000000"
 )  # fmt: skip
 DONE = bytes.fromhex("140000000300020001000000bc2d000000000000")
+NETLINK = b"""sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode
+000000003d5176ea 0   0          00000000 0        0        0     2        0        4
+000000000491fa45 4   0          00000000 0        0        0     2        0        473
+"""
 
 
 def test_a_listener_has_no_remote_and_counts_connections_that_wait():
@@ -82,6 +86,13 @@ def test_unix_sockets_have_paths():
     assert (found[1047039].local, found[1047039].state, found[1047039].peer_inode) == ("", "ESTAB", None)
 
 
+def test_netlink_sockets_wait_for_the_kernel():
+    found = parse_messages(NETLINK, "netlink")
+    assert list(found) == [4, 473]
+    assert (found[473].family, found[473].state, found[473].remote) == ("netlink", "UNCONN", "")
+    assert parse_messages(b"sk RefCnt Type Proto  Iface R Rmem   User   Inode\n\nx\n", "packet") == {}
+
+
 def test_the_kernel_tells_the_peer_of_a_unix_socket():
     found = parse_unix_diag(DIAG + DONE)
     assert found[0x42E].peer_inode == 0x42D
@@ -100,6 +111,7 @@ def test_any_bytes_are_taken(raw):
     parse_inet(raw, "tcp")
     parse_inet(TCP + raw, "tcp6")
     parse_unix(raw)
+    parse_messages(raw, "packet")
     parse_unix_diag(raw)
     parse_unix_diag(DIAG[:36] + raw)
     is_unix_diag_end(raw)
