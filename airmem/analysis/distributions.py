@@ -67,8 +67,8 @@ def _tops(files: Mapping[str, str]) -> dict[str, str]:
     """Return the distribution of each first part that only one has: airflow, google and opentelemetry have several."""
     found: dict[str, str] = {}
     shared = set()
-    for inside, name in files.items():
-        top = _top(inside)
+    for part, name in {(inside.partition("/")[0], name) for inside, name in files.items()}:
+        top = part.removesuffix(".py")
         if found.setdefault(top, name) != name:
             shared.add(top)
     return {top: name for top, name in found.items() if top not in shared}

@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 MOST_BYTES = 64 << 20
 SUFFIX = ".dist-info"
@@ -15,32 +15,31 @@ SUFFIX = ".dist-info"
 
 def read_records(folders: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return for each folder that can be read its files, by their path in it, and the distribution of each."""
-    found = {}
-    for folder in folders:
-        files = dict(_read_folder(folder))
-        if files:
-            found[folder] = files
-    return found
+    found = {folder: _read_folder(folder) for folder in folders}
+    return {folder: files for folder, files in found.items() if files}
 
 
-def parse_record(text: str) -> Iterator[str]:
+def parse_record(text: str) -> list[str]:
     """Return the paths of a RECORD that lie in the folder itself, without the distribution's own description."""
-    for line in text.splitlines():
-        path = line[1 : line.find('"', 1)] if line.startswith('"') else line.partition(",")[0]
-        if path and not path.startswith(("..", "/")) and ".dist-info/" not in path:
-            yield path
+    paths = [
+        line.partition(",")[0] if line[:1] != '"' else line[1 : line.find('"', 1)]
+        for line in text.splitlines()
+        if ".dist-info/" not in line
+    ]
+    return [path for path in paths if path and path[0] != "/" and path[:2] != ".."]
 
 
-def _read_folder(folder: str) -> Iterator[tuple[str, str]]:
+def _read_folder(folder: str) -> dict[str, str]:
+    files: dict[str, str] = {}
     try:
         names = sorted(os.listdir(folder))
     except (OSError, ValueError):
-        return
+        return files
     for name in names:
         if name.endswith(SUFFIX):
             distribution = name.removesuffix(SUFFIX).rpartition("-")[0].replace("_", "-").lower()
-            for path in parse_record(_read(f"{folder}/{name}/RECORD")):
-                yield path, distribution
+            files.update(dict.fromkeys(parse_record(_read(f"{folder}/{name}/RECORD")), distribution))
+    return files
 
 
 def _read(path: str) -> str:

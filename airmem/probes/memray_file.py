@@ -141,8 +141,11 @@ def unpack_block(block: bytes, most_bytes: int) -> bytes:
         count, at = _length(block, at + 2, token & 0x0F)
         if not 0 < offset <= len(out):
             break
-        for _ in range(min(count + 4, most_bytes)):
-            out.append(out[-offset])
+        left = min(count + 4, most_bytes)
+        while left > 0:  # what is copied may be longer than what there is to copy from: it then repeats
+            piece = out[-offset : len(out) - offset + left]
+            out += piece
+            left -= len(piece)
     return bytes(out[:most_bytes])
 
 

@@ -195,18 +195,46 @@ def _add(sums: dict[Any, list[int]], key: Any, size_bytes: int, count: int) -> N
         found[1] += count
 
 
+class Absent(type(sys)):  # type: ignore[misc]  # types.ModuleType, without an import
+    """Stands for a module of which memray takes names at its import, and uses none here."""
+
+    __path__ = ()
+
+    def __getattr__(self, name: str) -> type:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (), {})
+
+
+def import_memray() -> Any:
+    """Return memray, imported without rich: that is for progress bars, and takes more than half of the import."""
+    stand_ins = [name for name in ("rich", "rich.progress") if name not in sys.modules]
+    sys.modules.update({name: Absent(name) for name in stand_ins})
+    try:
+        import memray  # noqa: PLC0415  # what else is in here works without
+    except ModuleNotFoundError:
+        raise
+    except Exception:  # another version that does more with it
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("memray", "rich")]:
+            del sys.modules[name]
+        import memray  # noqa: PLC0415
+    finally:
+        for name in stand_ins:
+            if isinstance(sys.modules.get(name), Absent):
+                del sys.modules[name]
+    return memray
+
+
 def read_capture(path: str, request: dict[str, Any], emit: Emit) -> None:
     """Read one capture and emit what it tells.
 
     Errors: OSError when memray cannot read it, NotImplementedError for a view that an aggregated capture lacks.
     """
-    import memray  # noqa: PLC0415  # what else is in here works without
-
+    memray = import_memray()
     places = Places(request["application"])
-    with _complaints() as said, memray.FileReader(path) as reader:
-        memray.set_log_level(SILENCE)  # type: ignore[attr-defined,unused-ignore]
-        described = _describe(reader.metadata, memray.__version__)  # type: ignore[attr-defined,unused-ignore]
-        emit("capture", {**described, "complaint": said()})
+    with _complaints(memray) as said, memray.FileReader(path) as reader:
+        memray.set_log_level(SILENCE)
+        emit("capture", {**_describe(reader.metadata, memray.__version__), "complaint": said()})
         emit("timeline", _thin(list(reader.get_memory_snapshots()), request["point_count"]))
         _give_back()
         for name in request["views"]:
@@ -222,18 +250,16 @@ def read_capture(path: str, request: dict[str, Any], emit: Emit) -> None:
 
 
 @contextlib.contextmanager
-def _complaints() -> Iterator[Callable[[], str]]:
+def _complaints(memray: Any) -> Iterator[Callable[[], str]]:
     """Catch what memray says of a file on standard error while it opens it; yields what returns that.
 
     Opening reads all records. Where they do not end as records do, memray says so there and nowhere else.
     """
-    import memray  # noqa: PLC0415
-
     sys.stderr.flush()
     before = os.dup(2)
     file = os.memfd_create("said")
     os.dup2(file, 2)
-    memray.set_log_level(ERRORS)  # type: ignore[attr-defined,unused-ignore]
+    memray.set_log_level(ERRORS)
 
     def said() -> str:
         os.dup2(before, 2)
