@@ -58,6 +58,8 @@ def collect_writers(paths: list[str]) -> dict[str, WriterFacts]:
     found = {}
     for path in paths:
         folder = os.path.dirname(path)
+        if os.path.basename(folder) == traces.ATTEMPT:  # where an attached process makes them
+            folder = os.path.dirname(folder)
         if folder not in notes:
             document = traces.read_document(folder, traces.DOCUMENT)
             notes[folder] = None if document is None else read_writers(folder, document)

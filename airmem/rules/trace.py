@@ -63,6 +63,8 @@ FAILURES = {
 UNSEEN = {
     "launch": "Programs that are started anew (spawn, exec) are not recorded; children that are forked are.",
     "attach": "What was allocated before is not in it, and its children are not recorded.",
+    "children": "What was allocated before is not in it. Children that it forks meanwhile are recorded until they end,"
+    " also when the time is up, and nobody watches the disk for them then.",
     "airflow": "Airflow records the component alone: no forked worker, and nothing that was imported before it began.",
 }
 
@@ -258,7 +260,7 @@ def warn(
             f" {format_seconds(duration_seconds)} later; it waits at most {format_seconds(wait_seconds)} for the"
             " process to allocate."
         )
-    lines.append(UNSEEN[kind])
+    lines.append(UNSEEN["children" if kind == "attach" and mode.follows_forks else kind])
     if kind == "airflow":
         lines.append("Airflow's recording has no limit: it ends with the component, or when the disk is full.")
     else:

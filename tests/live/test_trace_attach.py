@@ -85,11 +85,15 @@ def memray_is_starting(pid: int) -> bool:
     return False
 
 
-def begin(target: Target, place: Path, *prefix: str, wait: int = 60) -> subprocess.Popen[bytes]:
+def begin(
+    target: Target, place: Path, *prefix: str, wait: int = 60, options: tuple[str, ...] = ()
+) -> subprocess.Popen[bytes]:
     """Start airmem; it is to be interrupted."""
     line = [*prefix, sys.executable, "-m", "airmem", "trace", "--attach", str(target.pid), "--duration", "60"]
     return subprocess.Popen(
-        [*line, "--wait", str(wait), "--yes", "-o", str(place)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*line, "--wait", str(wait), "--yes", "-o", str(place), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -243,8 +247,10 @@ def test_a_target_that_ends_meanwhile_is_told(start: Start, place):
     assert b"the process ended" in output
 
 
-def test_a_full_disk_does_not_keep_memray_in_the_process(start: Start, small_disk: Path):
-    target = start("allocating", "busy")
+def test_a_full_disk_is_told_and_does_not_keep_memray_in_the_process(start: Start, small_disk: Path, tmp_path):
+    said = tmp_path / "said"
+    with said.open("w") as file:
+        target = start("allocating", "busy", stderr=file)
     place = small_disk / "traces"
     line = [sys.executable, "-m", "airmem", "trace", "--attach", str(target.pid), "--duration", "60", "--budget", "3M"]
     airmem = subprocess.Popen([*line, "--yes", "-o", str(place)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -256,6 +262,10 @@ def test_a_full_disk_does_not_keep_memray_in_the_process(start: Start, small_dis
     assert airmem.returncode == 0, errors
     assert b"the disk was nearly full" in output
     check_left_as_found(target, place)
+    (small_disk / "filler").unlink()
+    answer = json.loads(run_airmem("trace", "--list", "-o", place, "--format", "json").stdout)
+    gave_up = "Failed to grow output file" in said.read_text()
+    assert answer["traces"][0]["files"][0]["verdict"] == ("disk_full" if gave_up else "complete")
 
 
 def test_memray_leaves_a_process_that_blocks_meanwhile(start: Start, place, tmp_path):
@@ -296,3 +306,23 @@ def test_a_target_that_is_stopped_inside_malloc_is_not_asked_to_allocate_there(s
     assert tracer_of(target.pid) == 0
     before = target.truth["count"]
     assert target.order("again").truth["count"] > before
+
+
+def test_the_captures_of_children_are_kept_also_of_one_that_goes_on(start: Start, place):
+    target = start("forking_on")
+    airmem = begin(target, place, options=("--follow-fork",))
+    bring_to("recording", "busy", target, place, place)
+    stays = target.order("fork").truth["stays"]
+    wait_for(lambda: len([*place.glob("*/attempt/*.bin.*")]) == 2, "the children's captures")
+    (ending,) = {int(path.suffix[1:]) for path in place.glob("*/attempt/*.bin.*")} - {stays}
+    wait_for(lambda: is_gone(ending), "one of them to end")
+    airmem.send_signal(signal.SIGINT)
+    _output, errors = airmem.communicate(timeout=DEADLINE_SECONDS)
+    assert airmem.returncode == 0, errors
+    files = json.loads(run_airmem("trace", "--list", "-o", place, "--format", "json").stdout)["traces"][0]["files"]
+    told = {file["pid"]: file["verdict"] for file in files}
+    assert len(told) == 3
+    assert told.pop(target.pid) == "complete"
+    assert told.pop(stays) == "recording"
+    assert [*told.values()] == ["ended_early"]
+    os.kill(stays, signal.SIGKILL)

@@ -39,6 +39,7 @@ RETRY_SECONDS = 5.0
 SPARE_BYTES = 1 << 14
 """Room in the state for what is told later, when the disk may be full."""
 
+MOST_CRAMPED = 1000
 GROWTH_RATIO = 1.1
 PAGE_BYTES = 4096
 """By so much, to whole pages, memray makes a file larger when it is full (FileSink::grow in memray's sink.cpp)."""
@@ -89,6 +90,7 @@ class Supervisor:
         self._stop = ""
         self._said = ""
         self._pending: subprocess.Popen[bytes] | None = None
+        self._cramped: set[int] = set()
         self._state: dict[str, object] = {
             "stage": "attaching",
             "outcome": "",
@@ -197,8 +199,6 @@ class Supervisor:
             if not self._target.holds(self._plan["output"]):
                 return "ended_elsewhere"
             size_bytes, free_bytes = self._room()
-            if free_bytes < _growth_bytes(size_bytes) and "cramped_pids" not in self._state:
-                self._tell(cramped_pids=[self._target.pid])
             if size_bytes > self._plan["budget_bytes"]:
                 return "budget"
             if free_bytes < self._plan["least_free_bytes"]:
@@ -208,12 +208,34 @@ class Supervisor:
             time.sleep(4 * LOOK_SECONDS)
 
     def _room(self) -> tuple[int, int]:
-        """Return the size of the capture and the free space of its file system, in bytes."""
+        """Return the size of the captures, also of children, and the free space of their file system, in bytes.
+
+        Which of them have no room to grow is told: memray gives up when it next needs some.
+        """
         try:
             room = os.statvfs(self._plan["attempt_folder"])
-            return os.stat(self._plan["output"]).st_size, room.f_bavail * room.f_frsize
         except OSError:  # somebody has removed it
             return 0, self._plan["least_free_bytes"]
+        free_bytes = room.f_bavail * room.f_frsize
+        sizes = {path: _size(path) for path, _ in self._captures()}
+        cramped = {pid for path, pid in self._captures() if _growth_bytes(sizes.get(path, 0)) > free_bytes}
+        if not cramped <= self._cramped:
+            self._cramped |= cramped
+            self._tell(cramped_pids=sorted(self._cramped)[:MOST_CRAMPED])
+        return sum(sizes.values()), free_bytes
+
+    def _captures(self) -> list[tuple[str, int]]:
+        """Return the captures that the target and its children make, each with its process: OUTPUT and OUTPUT.PID."""
+        output = self._plan["output"]
+        found = []
+        for name in _entries(self._plan["attempt_folder"]):
+            path = os.path.join(self._plan["attempt_folder"], name)
+            pid = path[len(output) + 1 :]
+            if path == output:
+                found.append((path, self._target.pid))
+            elif path.startswith(output + ".") and pid.isdecimal():
+                found.append((path, int(pid)))
+        return found
 
     def _detach(self, outcome: str) -> str:
         """Take memray out of the target, again and again where its interpreter is held up by a call into C."""
@@ -247,15 +269,25 @@ class Supervisor:
         )
 
     def _settle(self) -> None:
+        """Move what is finished; a child that is still recorded keeps its file, and with it the folder."""
         plan = self._plan
-        if _is_file(plan["output"]):  # the target may have put something else there
-            os.rename(plan["output"], plan["final"])
-            file = os.open(plan["final"], os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        kept = set()
+        for path, pid in self._captures():
+            if not _is_file(path):  # the target may have put something else there
+                continue
+            if path != plan["output"] and Target(pid, 0).holds(path):
+                kept.add(path)
+                continue
+            final = plan["final"] + path[len(plan["output"]) :]
+            os.rename(path, final)
+            file = os.open(final, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             os.fchmod(file, 0o600)
             os.close(file)
         for name in _entries(plan["attempt_folder"]):
-            os.unlink(os.path.join(plan["attempt_folder"], name))
-        if os.path.isdir(plan["attempt_folder"]):
+            path = os.path.join(plan["attempt_folder"], name)
+            if path not in kept:
+                os.unlink(path)
+        if os.path.isdir(plan["attempt_folder"]) and not kept:
             os.rmdir(plan["attempt_folder"])
 
     def _tell(self, **more: object) -> None:
@@ -291,6 +323,13 @@ def _wait(condition: Callable[[], bool], seconds: float, pause: float = LOOK_SEC
 def _growth_bytes(size_bytes: int) -> int:
     """Return how much room a capture of this size takes when it grows next."""
     return (int(size_bytes * GROWTH_RATIO) // PAGE_BYTES + 1) * PAGE_BYTES - size_bytes
+
+
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
 
 
 def _is_file(path: str) -> bool:
