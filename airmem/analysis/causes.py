@@ -13,15 +13,16 @@ import numpy.typing as npt
 
 from airmem.analysis.inline_caches import CodeRanges
 from airmem.analysis.words import AHEAD_WORDS, UNREAD, compare_pages
-from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, Member
+from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, SHARED, Member
 from airmem.cpython.heads import HeadList
 from airmem.cpython.objects import scan_objects
 from airmem.cpython.pools import count_pages_with_free_blocks
+from airmem.errors import ProcessGone
 from airmem.model.contents import PageBlock
 from airmem.units import MIB, PAGE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airmem.analysis.fraction import Fraction
     from airmem.analysis.words import Changes
@@ -145,6 +146,7 @@ class _Stream:
         self._own = np.empty(BLOCK_PAGES * WORDS_PER_PAGE, np.uint64)
         self._copy = np.empty(BLOCK_PAGES * WORDS_PER_PAGE, np.uint64)
         self._holders = find_holders(elder)
+        self._readers = find_readers(elder, lambda position: contents.is_at_work(keys[position]))
         self._with_heads = fraction.with_heads
         self._copied = []
         for child in elder.children:
@@ -163,8 +165,8 @@ class _Stream:
         if not len(pages):
             return
         words = self._own[: len(pages) * WORDS_PER_PAGE]
-        is_read = self._contents.fill(self._keys[self._elder.position], pages, words)
         originals = words.reshape(-1, WORDS_PER_PAGE)
+        is_read = self._read_originals(places, pages, originals)
         if self._with_heads:
             slots, numbers = scan_objects(self._table, words)
             block = PageBlock(pages=pages, words=words, is_read=is_read)
@@ -182,6 +184,29 @@ class _Stream:
             rows = np.searchsorted(places, theirs[low:high])
             self._compare(child, at[low:high], (originals[rows], ahead[rows], is_read[rows]), comparisons)
 
+    def _read_originals(
+        self, places: npt.NDArray[np.int64], pages: npt.NDArray[np.int64], originals: Words
+    ) -> npt.NDArray[np.bool_]:
+        """Read the parent's pages with these places from whoever may be read; return which could be."""
+        readers = self._readers[places]
+        is_read = np.zeros(len(pages), np.bool_)
+        for position in np.unique(readers).tolist():
+            rows = np.flatnonzero(readers == position)
+            words = self._copy[: len(rows) * WORDS_PER_PAGE]
+            is_read[rows] = self._fill_from(position, pages[rows], words)
+            originals[rows] = words.reshape(-1, WORDS_PER_PAGE)
+        return is_read
+
+    def _fill_from(self, position: int, pages: npt.NDArray[np.int64], words: Words) -> npt.NDArray[np.bool_]:
+        """Read pages from a process of the line; from the parent when it ends. Errors: ProcessGone of the parent."""
+        try:
+            return self._contents.fill(self._keys[position], pages, words)
+        except ProcessGone:
+            if position == self._elder.position:
+                raise
+            self._readers[self._readers == position] = self._elder.position
+            return self._contents.fill(self._keys[self._elder.position], pages, words)
+
     def _wanted_of(self, first: int, last: int) -> npt.NDArray[np.int64]:
         """Return the places, from `first` to before `last`, of the parent's pages that chosen copies come from."""
         parts = [theirs[slice(*np.searchsorted(theirs, (first, last)))] for _, _, theirs in self._copied]
@@ -194,8 +219,6 @@ class _Stream:
         before: tuple[Words, Words, npt.NDArray[np.bool_]],
         comparisons: dict[int, Comparison],
     ) -> None:
-        from airmem.errors import ProcessGone  # noqa: PLC0415  # seldom
-
         originals, ahead, was_read = before
         if child.position in self._is_gone:
             return
@@ -255,3 +278,18 @@ def find_holders(elder: Member) -> npt.NDArray[np.int32]:
         own = np.flatnonzero(child.states == COPIED_BY_PARENT)
         holders[child.in_parent[own]] = child.position
     return holders
+
+
+def find_readers(elder: Member, is_at_work: Callable[[int], bool]) -> npt.NDArray[np.int32]:
+    """Return for each of a parent's pages the position of the process from whose memory it is best read.
+
+    Of a parent at work pages that it shares with a child at rest are read there: they are the same page frames, nobody
+    waits for the child's lock, and what the parent writes meanwhile does not mix with what it had.
+    """
+    readers = np.full(len(elder.pages), elder.position, np.int32)
+    if not elder.frames.any() or not is_at_work(elder.position):
+        return readers  # without frames who shares with whom is inferred
+    for child in elder.children:
+        if not is_at_work(child.position):
+            readers[child.in_parent[child.states == SHARED]] = child.position
+    return readers

@@ -99,6 +99,10 @@ class LiveContents:
         self.read_bytes += len(target)
         return is_read
 
+    def is_at_work(self, key: ProcessKey) -> bool:
+        """Whether a process has page faults (see model.contents.PageBlocks)."""
+        return self.pace.is_at_work(key)
+
     def _fill_unit(
         self, key: ProcessKey, memory: OpenMemory, runs: list[tuple[int, int]], target: memoryview
     ) -> list[int]:

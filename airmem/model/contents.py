@@ -57,6 +57,9 @@ class PageBlocks(Protocol):
         Errors: ProcessGone as Memory.read.
         """
 
+    def is_at_work(self, key: ProcessKey) -> bool:
+        """Whether reading this process would hold it up, so that it is read little by little."""
+
 
 class Contents(Memory, PageBlocks, Protocol):
     """Both, as collect hands them out."""
