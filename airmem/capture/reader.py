@@ -47,6 +47,8 @@ def read_capture(file: BinaryIO, name: str) -> CaptureReader:
 class CaptureReader:
     """Reads what was captured (see kernel.source.Source). What was not captured raises ENODATA or ENOENT."""
 
+    origin = ""
+
     def __init__(self, members: dict[str, bytes], name: str) -> None:
         self._name = name
         self._members = members

@@ -10,13 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airmem.collect.place import FIRST_USER_NAMESPACE, collect_identity, read_link, read_or_empty
-from airmem.collect.processes import own_process_id
+from airmem.collect.processes import own_process_id, read_process
+from airmem.errors import Malformed
 from airmem.kernel.privileges import parse_is_mapped
 from airmem.model.capability import SYS_PTRACE, capability_names
 
 if TYPE_CHECKING:
     from airmem.kernel.source import Source
     from airmem.model.environment import Identity
+    from airmem.model.process import Process
 
 NOT_DUMPABLE = (
     "it called prctl(PR_SET_DUMPABLE, 0), as Airflow's task supervisors do since 3.2, or changed its uid after exec, as"
@@ -61,6 +63,31 @@ def explain_memory_denial(reader: Source, pid: int) -> tuple[str, str]:
             " without CAP_SYS_PTRACE, though the user is the same"
         )
     return explain_denial(reader, pid)
+
+
+def explain_page_table(reader: Source, process: Process) -> tuple[str, str]:
+    """Return (reason, detail) for a page table that could not be read: it has ended by now, or is refused."""
+    try:
+        with reader.process(process.pid) as files:
+            now = read_process(files, with_arguments=False)
+            if now.key != process.key or now.is_zombie:
+                return "gone", "it ended while the tree was read"
+            files.read("maps", 1)
+    except PermissionError:
+        return explain_denial(reader, process.pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return "gone", "it ended while the tree was read"
+    except (OSError, Malformed) as problem:
+        return "page_table_unreadable", f"its page table cannot be read: {problem}"
+    return "page_table_unreadable", "its page table was refused, or is too large"
+
+
+def explain_contents(reader: Source, problem: OSError) -> tuple[str, str]:
+    """Return (reason, detail) for page contents that cannot be read although nobody refuses them."""
+    detail = f"contents of memory: {problem.strerror}"
+    if reader.is_live:
+        return "unreadable", detail
+    return "no_contents", detail
 
 
 def explain_identities(pid: int, own: Identity, target: Identity) -> tuple[str, str]:

@@ -57,7 +57,9 @@ class HangReader(Source, Protocol):
 
 
 class HangSource(Protocol):
-    """Answers, live or from a record."""
+    """Answers, live or from a record. `origin` is the bundle that `--from` named, empty for the running system."""
+
+    origin: str
 
     @property
     def memory(self) -> Memory:
@@ -85,6 +87,8 @@ class HangSource(Protocol):
 
 class LiveHang:
     """The running system; what is read is kept in `record`, unless that is None."""
+
+    origin = ""
 
     def __init__(self, record: HangRecord | None, redact: Callable[[str, str], str] | None = None) -> None:
         self._record = record
@@ -133,8 +137,9 @@ class LiveHang:
 class KeptHang:
     """A record of an earlier answer."""
 
-    def __init__(self, record: HangRecord) -> None:
+    def __init__(self, record: HangRecord, origin: str = "") -> None:
         self._record = record
+        self.origin = origin
         self.memory: Memory = KeptMemory(record)
         self.sources: Sources = KeptSources(record)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airmem.collect.access import explain_memory_denial
+from airmem.collect.access import explain_contents, explain_memory_denial
 from airmem.collect.anonymous import LiveAnonymousTables
 from airmem.collect.gaps import gap
 from airmem.errors import NotMeasurable, NotPermitted, ProcessGone
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from airmem.model.anonymous import AnonymousPages
     from airmem.model.gap import Gap
     from airmem.model.process import Process
+
+
+UNMEASURABLE = ("zombie", "kernel_thread", "no_contents", "page_table_unreadable", "unreadable")
+"""Reasons that are no refusal: no right would help."""
 
 
 def read_member(
@@ -34,7 +38,7 @@ def read_member(
     except (ProcessGone, FileNotFoundError, ProcessLookupError):
         return gap(process.pid, "objects", "gone", f"process {process.pid} ended while the tree was read")
     except OSError as problem:
-        return gap(process.pid, "objects", "not_captured", f"contents of memory: {problem.strerror}")
+        return gap(process.pid, "objects", *explain_contents(reader, problem))
     if found is None:
         detail = f"the page table of process {process.pid} was refused, or is too large"
         return gap(process.pid, "objects", "page_table_unreadable", detail)
@@ -45,6 +49,6 @@ def error_of(missing: Gap, remedy: str) -> ProcessGone | NotPermitted | NotMeasu
     """Return the error that a gap is when it is about the process that was asked for."""
     if missing.reason == "gone":
         return ProcessGone(missing.detail, remedy)
-    if missing.reason in ("zombie", "kernel_thread", "not_captured", "page_table_unreadable"):
+    if missing.reason in UNMEASURABLE:
         return NotMeasurable(missing.detail, remedy)
     return NotPermitted(missing.detail, remedy)

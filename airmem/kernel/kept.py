@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class KeptReader:
     """Answers as TeeReader did. What was not asked then is refused with ENODATA."""
 
+    origin = ""
+
     def __init__(self, kept: dict[str, Kept], taken_at_seconds: float, took_seconds: float) -> None:
         self._kept = kept
         self.taken_at_seconds: float | None = taken_at_seconds

@@ -26,6 +26,8 @@ class KernelReader:
     Every method raises OSError as the kernel gives it: what it means is for the caller to find out.
     """
 
+    origin = ""
+
     def __init__(self, root: str = "/") -> None:
         self._root = root.rstrip("/")
 

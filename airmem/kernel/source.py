@@ -19,6 +19,9 @@ class Source(Protocol):
     caller to find out.
     """
 
+    origin: str
+    """What `--from` named, empty for the running system."""
+
     @property
     def is_live(self) -> bool:
         """Whether this is the running system."""

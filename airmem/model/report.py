@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 @noun
 class Head:
-    """What every answer begins with."""
+    """What every answer begins with. `origin` is the file that was asked, empty for the running system."""
 
     command: str
     taken_at_seconds: float
     took_seconds: float
     host: Host
+    origin: str = ""
 
 
 @noun

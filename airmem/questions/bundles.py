@@ -107,7 +107,7 @@ def open_hang(path: str) -> KeptHang:
     from airmem.capture.hang_bundle import open_bundle  # noqa: PLC0415
     from airmem.collect.hang_source import KeptHang  # noqa: PLC0415
 
-    return KeptHang(open_bundle(path))
+    return KeptHang(open_bundle(path), path)
 
 
 def archive(members: dict[str, bytes]) -> bytes:

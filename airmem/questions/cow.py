@@ -15,6 +15,7 @@ from airmem.collect.tree import collect_tree
 from airmem.errors import Malformed, NotMeasurable, NotPermitted, ProcessGone
 from airmem.model.cow import CowReport
 from airmem.model.report import Head
+from airmem.rules.asking import repeat_command
 from airmem.rules.cow import check_cow, find_remedies
 from airmem.rules.gaps import advise
 from airmem.services.detect import detect_roles
@@ -66,7 +67,7 @@ class _Question:
         self._fraction_ratio = fraction_ratio
         self._most_bytes = most_bytes
         self._with_map = with_map
-        self._again = f"airmem cow {root_pid}"
+        self._again = repeat_command(reader.is_live, "cow", root_pid)
         self._gaps: list[Gap] = []
 
     def answer(self) -> CowReport:
@@ -99,6 +100,7 @@ class _Question:
                 taken_at_seconds=snapshot.taken_at_seconds,
                 took_seconds=clock.took_seconds(self._reader, began),
                 host=snapshot.host,
+                origin=self._reader.origin,
             ),
             root_pid=self._root_pid,
             parent_pid=root.parent_pid if root.is_forked and root.parent_pid > 1 else None,
@@ -172,7 +174,9 @@ class _Question:
                 self._gaps.append(gap(process.pid, "causes", *explain_denial(self._reader, process.pid)))
                 return False
             except OSError as problem:
-                self._gaps.append(gap(None, "causes", "not_captured", f"page contents: {problem.strerror}"))
+                from airmem.collect.access import explain_contents  # noqa: PLC0415  # only when it is missing
+
+                self._gaps.append(gap(None, "causes", *explain_contents(self._reader, problem)))
                 return False
         return True
 
@@ -204,7 +208,10 @@ class _Question:
                 detail = f"it runs in the memory of its parent {one.process.parent_pid} (vfork)"
                 self._gaps.append(gap(one.process.pid, "pages", "same_memory", detail))
             if member is None and one.process.pid not in known and not one.process.is_zombie:
-                self._gaps.append(_page_table_gap(self._reader, one.process.pid))
+                from airmem.collect.access import explain_page_table  # noqa: PLC0415  # only when something is missing
+
+                reason, detail = explain_page_table(self._reader, one.process)
+                self._gaps.append(gap(one.process.pid, "process" if reason == "gone" else "pages", reason, detail))
         return members
 
     def _refuse(self, process: Process) -> None:
@@ -282,16 +289,3 @@ class _Question:
         from airmem.questions.advice import advise_here  # noqa: PLC0415  # most answers have none
 
         return advise_here(self._reader, tuple(self._gaps), self._again, self._root_pid)
-
-
-def _page_table_gap(reader: Source, pid: int) -> Gap:
-    from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
-
-    try:
-        with reader.process(pid) as files:
-            files.read("maps")
-    except PermissionError:
-        return gap(pid, "pages", *explain_denial(reader, pid))
-    except OSError:
-        return gap(pid, "process", "gone", "it ended while the tree was read")
-    return gap(pid, "pages", "page_table_unreadable", "its page table was refused, or is too large")

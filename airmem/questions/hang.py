@@ -10,6 +10,7 @@ from airmem.collect import clock
 from airmem.collect.looking_plan import LookingPlan
 from airmem.model.report import Head
 from airmem.model.verdict import HangReport
+from airmem.rules.asking import repeat_command
 from airmem.rules.hang import STUCK_AFTER_SECONDS, check_hang, find_root_causes, judge_process, judge_states
 from airmem.rules.known_hangs import check_known
 from airmem.services.detect import detect_roles
@@ -59,6 +60,7 @@ def answer_hang(
             taken_at_seconds=snapshot.taken_at_seconds,
             took_seconds=clock.monotonic_seconds() - began,
             host=snapshot.host,
+            origin=reading.origin,
         ),
         window_seconds=round(snapshot.window_seconds, 3),
         stuck_after_seconds=stuck_after_seconds,
@@ -109,5 +111,5 @@ def _advise(source: HangSource, gaps: tuple[Gap, ...], root_pids: tuple[int, ...
         return ()
     from airmem.questions.advice import advise_here  # noqa: PLC0415  # most answers have none
 
-    target = f" {root_pids[0]}" if len(root_pids) == 1 else ""
-    return advise_here(source.layer("facts"), gaps, f"airmem hang-dump{target}", root_pids[0] if root_pids else None)
+    again = repeat_command(not source.origin, "hang-dump", root_pids[0] if len(root_pids) == 1 else None)
+    return advise_here(source.layer("facts"), gaps, again, root_pids[0] if root_pids else None)

@@ -15,6 +15,7 @@ from airmem.errors import NotMeasurable, NotPermitted
 from airmem.model.heap import EarlierHeap, HeapChange, HeapProcess, HeapReport
 from airmem.model.noun import replace
 from airmem.model.report import Head
+from airmem.rules.asking import repeat_command
 from airmem.services.detect import detect_roles
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from airmem.model.service import ServiceRole
     from airmem.model.snapshot import ProcessSnapshot, TreeSnapshot
 
-CAPTURE_IT = "Make the capture with them: airmem capture TARGET --contents -o FILE"
 MOST_OWN_TYPES = 20
 """So many of the types that a process has of its own are told of each."""
 
@@ -43,7 +43,7 @@ def answer_heap(root_pid: int, *, wanted_type: str | None = None, source: Source
     """
     began = clock.monotonic_seconds()
     reader = source or open_source()
-    again = f"airmem heap {root_pid}"
+    again = repeat_command(reader.is_live, "heap", root_pid)
     try:
         snapshot = collect_tree(reader, root_pid, "status")
     except NotPermitted:
@@ -128,6 +128,7 @@ class _Look:
                 taken_at_seconds=snapshot.taken_at_seconds,
                 took_seconds=0.0,
                 host=snapshot.host,
+                origin=self._reader.origin,
             ),
             root_pid=chosen[0].process.pid,
             component=processes[0].component,
@@ -158,8 +159,7 @@ class _Look:
             if isinstance(found, Gap):
                 if position == 0:
                     self._gaps = [found]
-                    lacks_contents = found.reason == "not_captured"
-                    raise error_of(found, CAPTURE_IT if lacks_contents else self._advise()[0].remedy)
+                    raise error_of(found, self._advise()[0].remedy)
                 self._gaps.append(found)
             else:
                 chosen.append(one)

@@ -48,6 +48,7 @@ def answer_ps(root_pid: int | None = None, *, with_all: bool = False, source: So
             taken_at_seconds=taken_at_seconds,
             took_seconds=clock.took_seconds(reader, began),
             host=collect_host(reader),
+            origin=reader.origin,
         ),
         services=services,
         gaps=_advise(reader, (*reader.gaps, *survey.gaps, *_hidden(reader), *_unknown_boot(boot_time))),

@@ -12,6 +12,7 @@ from airmem.collect.tree import DEPTHS, collect_tree
 from airmem.errors import NotPermitted
 from airmem.model.noun import replace
 from airmem.model.report import Head, ProcessRow, PssReport
+from airmem.rules.asking import repeat_command
 from airmem.rules.memory import check_memory
 from airmem.services.detect import detect_roles
 
@@ -52,7 +53,7 @@ def answer_pss(
     chosen = "mappings" if with_mappings else "pages" if with_exclusive and depth == "auto" else depth
     with_users = selection is not None and selection.user_id is not None
     reader = source or open_source()
-    again = _again(root_pid, depth, with_exclusive, with_mappings)
+    again = _again(reader, root_pid, depth, with_exclusive, with_mappings)
     try:
         snapshot = collect_tree(reader, root_pid, chosen, with_users)
     except NotPermitted:
@@ -70,6 +71,7 @@ def answer_pss(
             taken_at_seconds=snapshot.taken_at_seconds,
             took_seconds=clock.took_seconds(reader, began),
             host=snapshot.host,
+            origin=reader.origin,
         ),
         depth=_overall_depth(rows),
         component=rows[0].component,
@@ -83,16 +85,17 @@ def answer_pss(
     )
 
 
-def _again(root_pid: int, depth: str, with_exclusive: bool, with_mappings: bool) -> str:
+def _again(source: Source, root_pid: int, depth: str, with_exclusive: bool, with_mappings: bool) -> str:
     """Return the command that asks the same again."""
     deeper = "" if depth == "auto" else f" --depth {depth}"
-    return f"airmem pss {root_pid}{deeper}{' --exclusive' * with_exclusive}{' --mappings' * with_mappings}"
+    options = f"{deeper}{' --exclusive' * with_exclusive}{' --mappings' * with_mappings}"
+    return repeat_command(source.is_live, "pss", root_pid, options.strip())
 
 
 def _advise(
     source: Source, snapshot: TreeSnapshot, sharing: TreeSharing | None, with_exclusive: bool, again: str
 ) -> tuple[Gap, ...]:
-    gaps = (*snapshot.gaps, *_bound_gaps(snapshot), *_sharing_gaps(snapshot, sharing, with_exclusive))
+    gaps = (*snapshot.gaps, *_bound_gaps(snapshot), *_sharing_gaps(source, snapshot, sharing, with_exclusive))
     if not gaps:
         return ()
     from airmem.questions.advice import advise_here  # noqa: PLC0415  # most answers have none
@@ -203,13 +206,15 @@ def _bound_gaps(snapshot: TreeSnapshot) -> tuple[Gap, ...]:
     )
 
 
-def _sharing_gaps(snapshot: TreeSnapshot, sharing: TreeSharing | None, with_exclusive: bool) -> tuple[Gap, ...]:
+def _sharing_gaps(
+    source: Source, snapshot: TreeSnapshot, sharing: TreeSharing | None, with_exclusive: bool
+) -> tuple[Gap, ...]:
     gaps = []
     if sharing is not None:
         for position, (joined, one) in enumerate(zip(sharing.by_process, snapshot.processes, strict=True)):
             pid = one.process.pid
             if joined is None and one.depth in ("rollup", "mappings"):
-                gaps.append(_gap(pid, "sharing", "page_table_unreadable", "its or its parent's page table was refused"))
+                gaps.append(_untabled(source, snapshot, position))
             elif position in sharing.unsettled:
                 detail = f"it changed at every look: pages and RSS differ by {sharing.unsettled[position]:+} bytes"
                 gaps.append(_gap(pid, "sharing", "changing", detail))
@@ -222,8 +227,27 @@ def _sharing_gaps(snapshot: TreeSnapshot, sharing: TreeSharing | None, with_excl
             gaps.append(_gap(None, "sharing", "changing", detail))
     is_empty = sharing is not None and sharing.distinct_bytes is None
     if with_exclusive and not is_empty and (sharing is None or sharing.exclusive_bytes is None):
-        gaps.append(_gap(None, "exclusive_bytes", "no_kpagecount", "/proc/kpagecount or the page frames are hidden"))
+        if source.is_live:
+            detail = "/proc/kpagecount or the page frames are hidden"
+            gaps.append(_gap(None, "exclusive_bytes", "no_kpagecount", detail))
+        else:
+            detail = "how often each page is mapped in the whole system is not in the file"
+            gaps.append(_gap(None, "exclusive_bytes", "not_captured", detail))
     return tuple(gaps)
+
+
+def _untabled(source: Source, snapshot: TreeSnapshot, position: int) -> Gap:
+    """Return why a process was not compared: its own page table, or else its parent's, could not be read."""
+    from airmem.collect.access import explain_page_table  # noqa: PLC0415  # only when something is missing
+
+    process = snapshot.processes[position].process
+    reason, detail = explain_page_table(source, process)
+    parent = next((one.process for one in snapshot.processes if one.process.pid == process.parent_pid), None)
+    if reason == "page_table_unreadable" and parent is not None:
+        of_parent = explain_page_table(source, parent)
+        if of_parent[0] != reason:
+            reason, detail = of_parent[0], f"its parent's page table could not be read: {of_parent[1]}"
+    return _gap(process.pid, "sharing", reason, detail)
 
 
 def _gap(pid: int | None, fact: str, reason: str, detail: str) -> Gap:

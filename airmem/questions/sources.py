@@ -25,4 +25,6 @@ def open_from(path: str) -> Source:
     """
     from airmem.capture.foreign.recognize import open_any  # noqa: PLC0415  # most questions ask the running system
 
-    return open_any(path)
+    source = open_any(path)
+    source.origin = path
+    return source

@@ -54,6 +54,7 @@ REMEDIES = {
     "cgroup_unreadable": "Run airmem as root",
     "capture_incomplete": "Make the capture again; a full disk or a lost connection cuts it",
     "not_captured": "Make the capture with it: airmem capture TARGET -o FILE, as root on the host for page tables",
+    "no_contents": "Make the capture with them: airmem capture TARGET --contents -o FILE",
     "not_in_format": "airmem capture TARGET -o FILE keeps all; of plain files /proc/PID/smaps tells most",
     "file_cut": "Save the file again, whole",
     "no_totals": "Save it again: pmap without -q, or better cat /proc/PID/smaps > FILE",

@@ -21,6 +21,11 @@ SUDO = 'sudo env "PATH=$PATH"'
 """sudo's own PATH would not find airmem in a virtual environment."""
 
 IMAGE = "IMAGE-WITH-AIRMEM"
+NOTHING_MISSING = (
+    "No capability is missing: run it again, and if that does not help ask who set up the security module (dmesg,"
+    " ausearch -m avc)"
+)
+
 ENGINES = ("docker", "podman")
 
 LASTING_PTRACE = {
@@ -95,7 +100,7 @@ def _as_root(again: str, place: Place, profile: str, needed: str, has_all: bool)
 
 def _as_root_of_host(again: str, own: Identity, advice: str, has_all: bool, lasting: str) -> Remedy:
     if has_all:
-        return Remedy(advice="No capability is missing; ask who set up the security module (dmesg, ausearch -m avc)")
+        return Remedy(advice=NOTHING_MISSING)
     if own.user_id == 0:
         return Remedy(advice=f"{advice}, from a root shell that has what this one lacks", line=again)
     if own.no_new_privileges:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airmem.model.cow import INFERRED_BYTES
+from airmem.rules.asking import next_command
 from airmem.units import PAGE_BYTES, format_bytes, format_seconds
 from airmem.views.document import Cell, Column, Document, Facts, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
@@ -218,6 +219,9 @@ def _remedies(report: CowReport) -> list[Paragraph]:
 
 
 def _next_command(report: CowReport) -> str:
-    if not report.workers and report.parent_pid is not None:
-        return f"airmem cow {report.parent_pid}"
-    return f"airmem pss {report.root_pid} --mappings" if report.workers else "airmem ps"
+    origin = report.head.origin
+    if not report.workers and report.parent_pid is not None and not origin:
+        return next_command(origin, "cow", report.parent_pid)
+    if not report.workers:
+        return next_command(origin, "ps")
+    return next_command(origin, "pss", report.root_pid, "--mappings")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from airmem.rules.hang_words import describe_wait, join_words
+from airmem.rules.asking import next_command
+from airmem.rules.hang_words import describe_wait
 from airmem.units import format_age, format_seconds
 from airmem.views.document import Cell, Column, Document, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
@@ -203,6 +204,7 @@ def _next_command(report: HangReport, verbose: bool) -> str:
     if not sick or verbose:
         return ""
     root = report.processes[0].pid
-    if any(one.state == "unreadable" for one in sick):
-        return f"airmem doctor {join_words([str(sick[0].pid)])}"
-    return f"airmem hang-dump {root} -v"
+    origin = report.head.origin
+    if any(one.state == "unreadable" for one in sick) and not origin:
+        return next_command(origin, "doctor", sick[0].pid)
+    return next_command(origin, "hang-dump", root, "-v")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airmem.rules.asking import next_command
 from airmem.units import format_bytes, format_seconds
 from airmem.views.document import Column, Document, Facts, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
@@ -175,5 +176,5 @@ def _facts(report: HeapReport) -> tuple[tuple[str, str, str], ...]:
 
 def _next_command(report: HeapReport) -> str:
     if report.change is None and report.places is None and report.types:
-        return f"airmem heap {report.root_pid} --every 60 --for 10m"
+        return next_command(report.head.origin, "heap", report.root_pid, "--every 60 --for 10m")
     return ""

@@ -35,7 +35,7 @@ def view_gaps(gaps: tuple[Gap, ...]) -> list[Paragraph]:
 
 
 def view_next(command: str) -> list[Paragraph]:
-    """Return the command worth running next, if there is one."""
+    """Return the command worth running next (rules/asking.py makes those that ask again), if there is one."""
     return [Paragraph(text=f"Next: {command}", style="faint")] if command else []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airmem.rules.asking import next_command
 from airmem.units import format_age
 from airmem.views.document import Column, Document, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
@@ -121,7 +122,7 @@ def _next_command(report: PsReport) -> str:
     for row in report.services:
         root = row.process.pid if row.depth == 0 else root
         sizes[root] = sizes.get(root, 0) + 1
-    return f"airmem pss {max(sizes, key=lambda pid: sizes[pid])}"
+    return next_command(report.head.origin, "pss", max(sizes, key=lambda pid: sizes[pid]))
 
 
 def _nothing() -> list[Block]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from airmem.rules.asking import next_command
 from airmem.units import format_bytes, format_ratio, format_seconds
 from airmem.views.change import view_change
 from airmem.views.document import Cell, Column, Document, Facts, Paragraph, Row, Table
@@ -245,8 +246,9 @@ def _cgroup_lines(cgroup: CgroupMemory | None) -> list[tuple[str, str, str]]:
 
 
 def _next_command(report: PssReport) -> str:
-    if any(gap.fact == "pss_bytes" and gap.reason in REFUSALS for gap in report.gaps):
-        return f"airmem doctor {report.tree.root_pid}"
+    is_refused = any(gap.fact == "pss_bytes" and gap.reason in REFUSALS for gap in report.gaps)
+    if is_refused and not report.head.origin:
+        return next_command("", "doctor", report.tree.root_pid)
     if len(report.processes) > 1 and report.depth in ("pages", "rollup"):
-        return f"airmem pss {report.tree.root_pid} --mappings"
+        return next_command(report.head.origin, "pss", report.tree.root_pid, "--mappings")
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,45 @@ def test_a_refused_root_is_told_before_its_tree_is_read(
     done = run_airmem("cow", target.pid, command=[*user, *private_airmem])
     assert done.returncode == 4, done.stderr
     assert "numpy" not in done.stderr
+
+
+def advised(text: str) -> list[str]:
+    """Return the words of the command that an answer ends with."""
+    last = text.rstrip("\n").rpartition("\n")[2]
+    assert last.startswith("Next: airmem "), last
+    return shlex.split(last.removeprefix("Next: airmem "))
+
+
+def test_what_a_file_advises_to_run_next_works_where_its_processes_never_were(start: Start, tmp_path: Path) -> None:
+    target = start("ground_truth", "disjoint")
+    path, bundle = tmp_path / "a file.airmem", tmp_path / "evidence.tar.gz"
+    assert run_airmem("capture", target.pid, "-o", path).returncode == 0
+    assert run_airmem("hang-dump", target.pid, "-o", bundle).returncode == 0
+    target.stop()
+    for name in ("ps", "pss", "cow"):
+        words = advised(run_airmem(name, "--from", path).stdout)
+        assert words[1:3] == ["--from", str(path)]
+        done = run_airmem(*words)
+        assert done.returncode == 0, (words, done.stderr)
+        assert str(target.pid) in done.stdout
+    text = run_airmem("hang-dump", "--from", bundle).stdout
+    if "Next:" in text:
+        assert run_airmem(*advised(text)).returncode == 0
+
+
+def test_what_a_capture_lacks_is_named_with_the_option_that_keeps_it(start: Start, tmp_path: Path) -> None:
+    target = start("ground_truth", "disjoint")
+    path = tmp_path / "plain.airmem"
+    assert run_airmem("capture", target.pid, "--no-pages", "-o", path).returncode == 0
+    done = run_airmem("heap", "--from", path)
+    assert done.returncode == 5
+    assert "--contents -o FILE" in done.stderr
+    answer = ask("pss", "--from", path, "--exclusive")
+    (gap,) = [one for one in answer["gaps"] if one["fact"] == "exclusive_bytes"]
+    assert gap["reason"] == "not_captured"
+    assert "capability" not in gap["remedy"].lower()
+    whole = tmp_path / "pages.airmem"
+    assert run_airmem("capture", target.pid, "-o", whole).returncode == 0
+    (gap,) = [one for one in ask("cow", "--from", whole)["gaps"] if one["fact"] == "causes"]
+    assert gap["reason"] == "no_contents"
+    assert "--contents" in gap["remedy"]

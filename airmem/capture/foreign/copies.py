@@ -41,6 +41,8 @@ class Store(Protocol):
 class CopiedReader:
     """Reads copied kernel files (see kernel.source.Source). `folder` is where the PID folders lie in the store."""
 
+    origin = ""
+
     def __init__(self, store: Store, folder: str, taken_at_seconds: float | None) -> None:
         self._store = store
         self._folder = folder

@@ -37,6 +37,8 @@ WORDS = {
 class ToldSource:
     """Implements kernel.source.Source: there is nothing to read, `snapshot` has all that is known."""
 
+    origin = ""
+
     def __init__(self, told: ToldProcesses, name: str, taken_at_seconds: float | None) -> None:
         self._told = told
         self._name = name
