@@ -31,6 +31,14 @@ def read_archive(file: BinaryIO, name: str) -> dict[str, bytes]:
 
     `name` is for messages. Errors: Malformed.
     """
+    return read_members(file, name)[0]
+
+
+def read_members(file: BinaryIO, name: str) -> tuple[dict[str, bytes], bool]:
+    """Return the members of a tar file by their names, and whether it was cut: it lacks the end that tar writes.
+
+    `name` is for messages. Errors: Malformed.
+    """
     stream = _Stream(file, name)
     members: dict[str, bytes] = {}
     path, longest = "", LONGEST_NAME
@@ -51,7 +59,7 @@ def read_archive(file: BinaryIO, name: str) -> dict[str, bytes]:
             path = ""
         else:
             path = ""
-    return members
+    return members, len(header) < BLOCK_BYTES or bool(header.strip(b"\0"))
 
 
 class _Stream:

@@ -11,7 +11,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from airmem.capture.archive import MOST_BYTES, MOST_MEMBERS, read_archive
+from airmem.capture.archive import MOST_BYTES, MOST_MEMBERS, read_members
 from airmem.errors import Malformed, UsageProblem
 from airmem.kernel.record import HangRecord
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 INDEX = "airmem/hang.json"
 FORMAT, FORMAT_VERSION = "airmem-hang", 1
+VERDICT = "verdict.txt"
 REMEDY = "Make one with: airmem hang-dump TARGET -o FILE.tar.gz"
 
 
@@ -68,10 +69,13 @@ def _pack_sources(record: HangRecord, members: dict[str, bytes]) -> list[list[An
     return packed
 
 
-def read_record(members: dict[str, bytes], name: str) -> HangRecord:
-    """Return the record that the members of a bundle hold; `name` is for messages. Errors: Malformed."""
+def read_record(members: dict[str, bytes], name: str, is_cut: bool = False) -> HangRecord:
+    """Return the record that the members of a bundle hold; `name` is for messages. Errors: Malformed.
+
+    The index is written last: where it is, all that it names is, too.
+    """
     if INDEX not in members:
-        raise Malformed(f"{name} is no bundle of hang-dump: it lacks {INDEX}", REMEDY)
+        raise _explain_lack(members, name, is_cut)
     try:
         index = json.loads(members[INDEX])
         if index["format"] != FORMAT or index["format_version"] != FORMAT_VERSION:
@@ -79,6 +83,17 @@ def read_record(members: dict[str, bytes], name: str) -> HangRecord:
         return _record(index, members)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise Malformed(f"{name}: damaged: {INDEX} is not what hang-dump writes ({problem})", REMEDY) from problem
+
+
+def _explain_lack(members: dict[str, bytes], name: str, is_cut: bool) -> Malformed:
+    """Return why a bundle has no index."""
+    if is_cut and members:
+        cause = f"{name} was cut short: it lacks {INDEX}, with which a bundle ends"
+        return Malformed(cause, f"Copy it again, whole; what is whole in it can be read with: tar -xzf {name}")
+    if VERDICT in members:
+        cause = f"{name} has its verdict only: with what it was made from it would have been too large"
+        return Malformed(cause, f"Read {VERDICT} in it; {REMEDY[0].lower()}{REMEDY[1:]}")
+    return Malformed(f"{name} is no bundle of hang-dump: it lacks {INDEX}", REMEDY)
 
 
 def _record(index: dict[str, Any], members: dict[str, bytes]) -> HangRecord:
@@ -113,7 +128,8 @@ def open_bundle(path: str) -> HangRecord:
         if os.path.isdir(path):
             return read_record(_read_folder(path), path)
         with open(path, "rb") as file:
-            return read_record(read_archive(file, path), path)
+            members, is_cut = read_members(file, path)
+            return read_record(members, path, is_cut)
     except OSError as problem:
         raise UsageProblem(f"cannot read {path}: {problem.strerror}", "Give a bundle that you may read.") from problem
 

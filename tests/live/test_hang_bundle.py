@@ -123,11 +123,25 @@ def test_one_of_several_that_is_not_there_is_told_and_kept(tmp_path, target):
     assert target.pid in {row["pid"] for row in answer["processes"]}
 
 
+def test_a_verdict_without_what_it_was_made_from_is_said_so(tmp_path, target):
+    whole, verdict = tmp_path / "b", tmp_path / "verdict.tar.gz"
+    run_airmem("hang-dump", target.pid, *QUICK, "-o", whole)
+    with tarfile.open(verdict, "w:gz") as tar:
+        for name in ("README.txt", "verdict.txt"):
+            tar.add(whole / name, name)
+    done = run_airmem("hang-dump", "--from", verdict)
+    assert done.returncode == 5
+    assert "has its verdict only" in done.stderr
+
+
 def test_a_bundle_that_was_cut_is_said_so(tmp_path, target):
     whole, cut = tmp_path / "b.tar.gz", tmp_path / "cut.tar.gz"
     run_airmem("hang-dump", target.pid, *QUICK, "-o", whole)
-    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    assert run_airmem("hang-dump", "--from", cut).returncode == 5
+    for part in (0.1, 0.5, 0.95):
+        cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * part)])
+        done = run_airmem("hang-dump", "--from", cut)
+        assert done.returncode == 5
+        assert "was cut short" in done.stderr, part
 
 
 def test_a_pause_is_announced_measured_and_printed(target):
