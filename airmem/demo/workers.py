@@ -21,15 +21,13 @@ Step = Callable[[], object]
 class Workers:
     """Starts workers, and ends them when its `with` block is left.
 
-    Each waits in a read of a pipe whose other end only the parent holds; the kernel kills it as well when the parent
-    ends (PR_SET_PDEATHSIG), for it may wait elsewhere.
+    The kernel kills each when the parent ends (PR_SET_PDEATHSIG), wherever it waits.
     """
 
     def __init__(self, heap: Heap) -> None:
         self.heap = heap
         self.pids: list[int] = []
         self.kept: list[object] = []
-        self._lifeline, self._parent_end = os.pipe()
         self._prctl = ctypes.CDLL(None).prctl
 
     def __enter__(self) -> Workers:
@@ -47,7 +45,7 @@ class Workers:
         reports, report = os.pipe()
         try:
             for work, wait in lives:
-                self.pids.append(self._fork(work, wait or self._rest, report))
+                self.pids.append(self._fork(work, wait or _rest, report))
         except OSError as problem:
             remedy = "Ask for fewer --workers; see ulimit -u and the pids limit of the control group."
             raise UsageProblem(f"cannot fork {len(lives)} workers: {problem.strerror}", remedy) from problem
@@ -69,10 +67,6 @@ class Workers:
         with suppress(ChildProcessError):
             os.waitpid(pid, 0)
 
-    def _rest(self) -> None:
-        """Wait until the parent ends, in one system call that never wakes up before."""
-        os.read(self._lifeline, 1)
-
     def _fork(self, work: Step, wait: Step, report: int) -> int:
         parent_pid = os.getpid()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *ENDING_SIGNALS})
@@ -86,7 +80,6 @@ class Workers:
 
     def _live(self, work: Step, wait: Step, report: int, parent_pid: int) -> None:
         self._prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.close(self._parent_end)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its workers
         for number in (*ENDING_SIGNALS, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
@@ -96,3 +89,9 @@ class Workers:
             os.write(report, b".")
             os.close(report)
             wait()
+
+
+def _rest() -> None:
+    """Wait for the signal that ends it, in one system call that never wakes up before: seen from outside it is idle."""
+    while True:
+        signal.pause()

@@ -73,6 +73,22 @@ def test_a_hanging_tree_waits_in_the_kernel(start: Start) -> None:
     assert {read_stat(pid)[0] for pid in workers} == {"S"}
 
 
+@pytest.mark.parametrize("mode", ["none", "gc"])
+def test_workers_that_rest_are_idle_however_long_it_lasts(start: Start, mode: str) -> None:
+    target = start(command=demo("--mode", mode, "--workers", 2, megabytes=5))
+    answer = ask("hang-dump", target.pid, "--window", 0.2, "--stuck-after", 0.1)
+    assert [row["state"] for row in answer["processes"]] == 3 * ["idle"]
+    assert answer["findings"] == []
+
+
+def test_in_mode_hang_those_that_wait_for_somebody_are_hung(start: Start) -> None:
+    target = start(command=demo("--mode", "hang", megabytes=5))
+    answer = ask("hang-dump", target.pid, "--window", 0.5, "--stuck-after", 0.1)
+    assert {row["pid"]: row["state"] for row in answer["processes"]} == {
+        pid: "idle" if pid == target.pid else "hung" for pid in target.tree
+    }
+
+
 @pytest.mark.parametrize("mode", ["none", "hang"])
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
