@@ -56,6 +56,48 @@ def page(path: str) -> str:
     return (DOCS / path).read_text(encoding="utf-8")
 
 
+ACTIVE = {
+    "hang-dump": ("--pause", "--native", "--signal"),
+    "trace": ("--attach", "COMPONENT", "COMMAND"),
+    "imports": ("",),
+    "cow": ("--verify-freeze",),
+    "guard": ("CHECK", "--check"),
+    "demo": ("",),
+}
+"""What acts on a process, or starts one."""
+
+
+def test_the_page_of_permissions_says_what_each_active_command_does():
+    text = page("permissions.md")
+    lines = text.split("## What airmem does to a process")[1].splitlines()
+    asked = " ".join(line.split("|")[1] for line in lines if line.startswith("|"))
+    assert [word for name, words in ACTIVE.items() for word in (name, *words) if word not in asked] == []
+    passive = text.split("only read")[0].rpartition("**")[2]
+    assert {name for name in COMMANDS if name not in ACTIVE and f"`{name}`" not in passive} == {"analyze"}
+    never = text.split("## What airmem never does")[1]
+    assert all(word in never for word in ("--pause", "trace --attach", "--signal"))
+
+
+def test_only_what_the_page_of_permissions_names_sends_signals():
+    """Each place in the code that sends a signal: a new one must be put on that page first."""
+    found = set()
+    for path in sorted((ROOT / "airmem").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if re.search(r"\b(os\.kill|os\.killpg|pidfd_send_signal|send_signal|pthread_kill)\(", text):
+            found.add(str(path.relative_to(ROOT / "airmem")))
+    assert found == {
+        "collect/blocking.py",
+        "collect/tracing.py",
+        "demo/workers.py",
+        "kernel/reader.py",
+        "probes/check.py",
+        "probes/payloads/attach_supervisor.py",
+        "probes/payloads/run_traced.py",
+        "probes/runner.py",
+        "probes/signal_stacks.py",
+    }
+
+
 def command_page(name: str) -> str:
     return page(f"commands/{name}.md")
 
