@@ -128,4 +128,5 @@ def check_bundle(path: str, force: bool) -> None:
     if path.endswith(ARCHIVES):
         check_output(path, force)
     elif os.path.lexists(path.rstrip("/")):
-        raise UsageProblem(f"{path} exists", "Give a folder that does not exist yet, or a FILE.tar.gz.")
+        kind = ", and --force replaces files only" if force else ""
+        raise UsageProblem(f"{path} exists{kind}", "Give a folder that does not exist yet, or a FILE.tar.gz.")

@@ -43,10 +43,19 @@ class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail(f"{value!r} is not a duration; write 30, 0.5, 10m or 2h", param, ctx)
 
 
-def answer_options(*forms: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Return a decorator that adds the options about the answer's form, file and exit status."""
+def answer_options(
+    *forms: str, output_help: str = "Write to a new file of mode 0600."
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Return a decorator that adds the options about the answer's form, file and exit status.
 
-    def decorate(function: Callable[..., int]) -> Callable[..., int]:
+    Without --format a file that is named like one of the `forms` (x.json, x.html) gets that form.
+    """
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        @wraps(command)
+        def function(**options: Any) -> int:
+            return command(**{**options, "form": _form_of(options["form"], options["output"], forms)})
+
         for option in reversed(
             (
                 click.option(
@@ -55,9 +64,9 @@ def answer_options(*forms: str) -> Callable[[Callable[..., int]], Callable[..., 
                     type=click.Choice(forms),
                     default="text",
                     show_default=True,
-                    help="The answer's form.",
+                    help="The answer's form; -o FILE.json tells it, too.",
                 ),
-                click.option("-o", "--output", metavar="FILE", help="Write to a new file of mode 0600."),
+                click.option("-o", "--output", metavar="FILE", help=output_help),
                 click.option("--force", is_flag=True, help="Replace the file of --output if it exists."),
                 click.option(
                     "--fail-on", type=click.Choice(SEVERITIES), help="Exit 1 on such a finding, or a graver one."
@@ -69,6 +78,13 @@ def answer_options(*forms: str) -> Callable[[Callable[..., int]], Callable[..., 
         return function
 
     return decorate
+
+
+def _form_of(form: str, output: str | None, forms: tuple[str, ...]) -> str:
+    """Return the form that was asked for: by --format, else by how the file is named."""
+    source = click.get_current_context().get_parameter_source("form")
+    named = os.path.splitext(output or "")[1][1:].lower()
+    return named if named in forms and source is not None and source.name == "DEFAULT" else form
 
 
 def repeat_options(function: Callable[..., int]) -> Callable[..., int]:

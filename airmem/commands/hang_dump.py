@@ -59,7 +59,12 @@ PAUSES = "airmem: --pause stops each process; what it writes or waits for just t
     help="Ask Airflow's components for their stacks by SIGQUIT, too; they print them where their output goes.",
 )
 @click.option("--from", "bundle", metavar="FILE|DIR", help="Judge a bundle (-o) instead of this system.")
-@answer_options("text", "json", "html")
+@answer_options(
+    "text",
+    "json",
+    "html",
+    output_help="Write a bundle to a new DIR or FILE.tar.gz; any other FILE gets the answer alone. Mode 0600.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Every thread with its whole stack.")
 def command(targets: tuple[str, ...], **options: Any) -> int:
     """Say why processes stand still: what each thread waits for, who holds it, and what all of it hangs on.

@@ -88,6 +88,24 @@ def test_nothing_is_overwritten(tmp_path, target):
     assert run_airmem("hang-dump", target.pid, *QUICK, "-o", tmp_path / "b.tar.gz", "--force").returncode == 0
 
 
+def test_a_folder_is_not_replaced_and_that_is_said(tmp_path, target):
+    (tmp_path / "there").mkdir()
+    done = run_airmem("hang-dump", target.pid, *QUICK, "-o", tmp_path / "there", "--force")
+    assert done.returncode == 2
+    assert "--force replaces files only" in done.stderr
+
+
+def test_a_files_name_tells_its_form_unless_another_is_asked_for(tmp_path, target):
+    for name, options, begin in (
+        ("a.json", (), "{"),
+        ("a.html", (), "<!"),
+        ("b.txt", (), "multiprocessing "),
+        ("c.csv", (), "multiprocessing "),
+    ):
+        assert run_airmem("hang-dump", target.pid, *QUICK, *options, "-o", tmp_path / name).returncode == 0
+        assert (tmp_path / name).read_text().startswith(begin), name
+
+
 def test_values_of_variables_are_kept_on_request_and_secrets_never(tmp_path, start, programs):
     script = "import time\ndef f(password, dag_id):\n    print('READY {\"pid\": %d}' % __import__('os').getpid(), flush=True)\n    time.sleep(1000)\nf('hunter2hunter2', 'my_dag')\n"
     path = programs / "calls.py"
