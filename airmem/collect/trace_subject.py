@@ -68,6 +68,18 @@ def tracer_pid(reader: Source, pid: int) -> int:
     return int(value) if value.isdigit() else 0
 
 
+def collect_rival(reader: Source, pid: int) -> str:
+    """Return who has a process just now, empty if nobody: a debugger that traces it, a capture it is recorded into."""
+    try:
+        tracer = tracer_pid(reader, pid)
+        if tracer:
+            return f"process {tracer} traces it just now"
+        recorded = _recorded_into(reader, pid, _text(reader.read(f"/proc/{pid}/maps")))
+    except OSError:
+        return ""
+    return f"memray records it into {recorded} just now" if recorded else ""
+
+
 def catches(reader: Source, pid: int, number: int) -> bool:
     """Whether a process has a handler for a signal; False when it is gone."""
     return parse_catches(parse_status(read_or_empty(reader, f"/proc/{pid}/status")), number)

@@ -165,6 +165,10 @@ def answer_attach(plan: TracePlan, show: Show) -> TraceReport:
     Attachment(plan, folder).watch(show)
     report = _report(folder, began)
     problem = rules.explain_failure(report.traces[0]) if report.traces else None
+    if problem is not None and plan.subject is not None:
+        from airmem.collect.trace_subject import collect_rival  # noqa: PLC0415  # only where it failed
+
+        problem = rules.explain_failure(report.traces[0], collect_rival(open_source(), plan.subject.process.pid))
     if problem is not None:
         trace_place.remove_trace(report.traces[0])
         raise problem

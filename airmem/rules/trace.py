@@ -49,11 +49,12 @@ COSTS = {
 """Mode -> what it cost. Medians of three runs: Airflow 3.3.2 with LocalExecutor and SQLite, memray 1.20.0, Python 3.11,
 two cores of x86-64, Linux 6.18."""
 
+NO_DEBUGGER = "permission to trace"
 FAILURES = {
     "No module named 'memray'": "Install memray where the process finds it, then start the process again",
     "unexpected keyword argument": "The process has loaded an older memray than is installed now; start it again",
     "No more than one Tracker": "Something in the process records already; it must end first",
-    "permission to trace": "Ask what would help: airmem doctor PID",
+    NO_DEBUGGER: "If nobody else attached to it just now, ask what would help: airmem doctor {pid}",
     "couldn't open the memray shared library": "The process's user must be able to read memray's folder",
     "PermissionError(13": "The process's user may not enter the HOME that it has, where Python looks for packages",
     "Could not create output file": "The process's user must be able to write there; name another place with -o DIR",
@@ -188,15 +189,22 @@ def refuse_via_airflow(python: TracePython, component: str, mode: TraceMode) -> 
     return None
 
 
-def explain_failure(trace: Trace) -> AirmemError | None:
-    """Return why an attached memray recorded nothing, and how the process was left; None if it recorded."""
+def explain_failure(trace: Trace, rival: str = "") -> AirmemError | None:
+    """Return why an attached memray recorded nothing, and how the process was left; None if it recorded.
+
+    `rival` tells who else has the process. memray takes every failure of its debugger for a lack of permission.
+    """
     if trace.files or trace.stage != "ended":
         return None
     if trace.outcome == "target_gone":
         return ProcessGone(f"process {trace.pid} has ended before the recording began", "List what runs: airmem ps")
     if trace.outcome == "failed":
         said = " ".join(trace.detail.split())
-        return NotMeasurable(f"memray could not begin in process {trace.pid}: {said}", _remedy_for(said))
+        if rival and NO_DEBUGGER in said:
+            cause = f"memray could not begin in process {trace.pid}: {rival}, and the kernel allows one at a time"
+            return NotMeasurable(cause, "Wait until that has ended. Recordings that airmem made: airmem trace --list")
+        cause = f"memray could not begin in process {trace.pid}: {said}"
+        return NotMeasurable(cause, _remedy_for(said).format(pid=trace.pid))
     left = "The debugger has let go of it; it runs as before, and nothing was recorded."
     if trace.outcome == "deadline":
         cause = f"process {trace.pid} neither allocated nor reached the interpreter while the debugger waited for it"

@@ -189,6 +189,21 @@ def test_a_second_recording_is_refused(start: Start, place):
     check_left_as_found(target, place)
 
 
+def test_two_that_begin_at_once_are_told_of_each_other(start: Start, place, tmp_path):
+    target = start("allocating", "busy")
+    line = [sys.executable, "-m", "airmem", "trace", "--attach", str(target.pid), "--duration", "3", "--yes"]
+    both = [
+        subprocess.Popen([*line, "--no-analyze", "-o", str(place / name)], stderr=subprocess.PIPE, text=True)
+        for name in ("one", "other")
+    ]
+    said = [one.communicate(timeout=DEADLINE_SECONDS)[1] for one in both]
+    loser = next(words for one, words in zip(both, said, strict=True) if one.returncode)
+    assert sorted(one.returncode for one in both) == [0, 5]
+    assert any(words in loser for words in ("just now", "traces process", "silently end the first")), loser
+    assert "permission" not in loser
+    assert target.process.poll() is None
+
+
 def test_a_process_with_a_debugger_is_refused(start: Start, place):
     target = start("allocating", "busy")
     gdb = subprocess.Popen(

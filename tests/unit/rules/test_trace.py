@@ -157,6 +157,18 @@ def test_a_trace_that_did_not_come_about_says_how_the_process_was_left(outcome, 
     assert problem.remedy
 
 
+DENIED = "Failed to attach a debugger to the process. You most likely do not have permission to trace the process."
+
+
+def test_a_debugger_that_was_refused_is_told_from_a_second_one():
+    failed = replace(TRACE, files=(), outcome="failed", detail=DENIED)
+    alone, second = rules.explain_failure(failed), rules.explain_failure(failed, "process 9 traces it just now")
+    assert "airmem doctor 7" in alone.remedy
+    assert "process 9 traces it just now" in second.cause
+    assert "permission" not in second.cause
+    assert "airmem trace --list" in second.remedy
+
+
 def test_a_trace_that_came_about_has_not_failed():
     assert rules.explain_failure(TRACE) is None
 
