@@ -31,12 +31,17 @@ class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic 
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """A duration in seconds: 30, 0.5, 10m, 2h."""
+    """A duration in seconds: 30, 0.5, 10m, 2h; 0 where `with_zero` says that it makes sense."""
 
     name = "duration"
 
+    def __init__(self, with_zero: bool = False) -> None:
+        self._with_zero = with_zero
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds, more than 0, or fail with the accepted forms."""
+        """Return seconds, or fail with the accepted forms."""
+        if self._with_zero and isinstance(value, str) and value.strip().lower().rstrip("smhd") in ("0", "0.0"):
+            return 0.0
         try:
             return value if isinstance(value, float) else parse_seconds(value)
         except ValueError:

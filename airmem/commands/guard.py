@@ -54,11 +54,11 @@ Examples:
 )
 @click.option(
     "--cooldown",
-    type=Duration(),
+    type=Duration(with_zero=True),
     default=300.0,
     show_default=True,
     metavar="SECONDS",
-    help="No new bundle so soon after the last one.",
+    help="No new bundle so soon after the last one; 0: one for each failure.",
 )
 @click.option(
     "--deadline",
@@ -75,7 +75,9 @@ def command(program: tuple[str, ...], **options: Any) -> int:
     For an exec probe of Kubernetes, a systemd unit, cron. CHECK is any program; 0 is healthy. A bundle holds what
     `airmem hang-dump -o` writes. Nothing is stopped, and a check that passes costs hardly more than without.
     """
-    if bool(program) == bool(options["check"]):
+    if program and options["check"]:
+        raise UsageProblem("two checks: a program after --, and --check", "Give one of them; two need two guards.")
+    if not program and not options["check"]:
         raise UsageProblem("give a check: a program after --, or --check NAME", "airmem guard --help shows examples")
     _check_target(options["target"])
     check = _check_of(program, options)

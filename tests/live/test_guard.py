@@ -110,6 +110,9 @@ def test_after_a_bundle_comes_a_pause(tmp_path, target):
     assert done.returncode == 1
     assert "--cooldown" in done.stderr
     assert len(bundles(tmp_path)) == 1
+    for number, zero in enumerate(("0", "0s")):
+        assert guard(tmp_path, target, "--cooldown", zero).returncode == 1
+        assert len(bundles(tmp_path)) == number + 2
 
 
 def test_only_the_newest_are_kept(tmp_path, target):
@@ -279,10 +282,19 @@ def test_a_server_that_does_not_answer_is_sick(tmp_path, target):
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("--check", "scheduler", "--", "true"), ("--check", "scheduler", "--url", "x")]
+    ("arguments", "words"),
+    [
+        ((), "give a check"),
+        (("--check", "scheduler", "--", "true"), "two checks"),
+        (("--check", "scheduler", "--url", "x"), "x"),
+        (("--cooldown", "-1", "--", "true"), "not a duration"),
+        (("--deadline", "0", "--", "true"), "not a duration"),
+    ],
 )
-def test_what_makes_no_sense_is_usage(arguments):
-    assert run_airmem("guard", *arguments).returncode == 2
+def test_what_makes_no_sense_is_usage(arguments, words):
+    done = run_airmem("guard", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
 
 
 def imported(*arguments):
