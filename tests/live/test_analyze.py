@@ -273,21 +273,19 @@ def test_the_application_can_be_named(short):
     assert "handle" in {one.place.function for one in named.by_application_frame}
 
 
-def test_a_damaged_file_loses_only_itself(raw, short, tmp_path):
-    chance = random.Random(5)
-    paths = []
-    for number in range(12):
-        content = bytearray(raw.read_bytes())
-        at = chance.randrange(200, len(content) - 100)
-        content[at : at + 60] = chance.randbytes(60)
-        paths.append(tmp_path / f"damaged-{number}.bin")
-        paths[-1].write_bytes(content)
-    done = airmem(*paths, short, "--format", "json")
+@pytest.mark.parametrize("number", range(6))
+def test_a_damaged_file_loses_only_itself(raw, short, tmp_path, number):
+    chance = random.Random(number)
+    content = bytearray(raw.read_bytes())
+    at = chance.randrange(200, len(content) - 100)
+    content[at : at + 60] = chance.randbytes(60)
+    damaged = tmp_path / "damaged.bin"
+    damaged.write_bytes(content)
+    done = airmem(damaged, short, "--format", "json")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     files = json.loads(done.stdout)["files"]
-    assert files[-1]["verdict"] == "complete"
-    assert len(files) == 13
+    assert [file["verdict"] for file in files[1:]] == ["complete"]
 
 
 def test_names_of_the_target_are_inert(tmp_path):
