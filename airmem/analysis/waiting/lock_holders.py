@@ -80,7 +80,7 @@ def identity_of(text: str, frame: Frame) -> Identity:
     return (address, rest) if address else (frame.file, text)
 
 
-def held_texts(scene: Scene, thread: Thread, position: int) -> set[str]:
+def held_texts(scene: Scene, thread: Thread, position: int) -> frozenset[str]:
     """Return the locks that one frame of a thread holds, as far as its source tells."""
     frame, inner = thread.frames[position], inner_name(thread, position)
     is_entering = (position == 0 and thread.call_name == "futex") or inner in ENTERING
@@ -105,7 +105,7 @@ def find_holder(
     by_source = _by_source(scene, others, taken, True)[:1] if taken else []
     if by_source:
         return by_source[0]
-    in_block = _by_memory(scene, thread, others, lock) if lock is not None else None
+    in_block = _by_memory(scene, thread, others, lock, taken) if lock is not None else None
     if in_block is not None:
         return _held(scene, in_block, taken, "its with block is on the interpreter's stack")
     alike = _by_source(scene, others, taken, False) if taken else []
@@ -114,13 +114,14 @@ def find_holder(
     return _by_acquirer(scene, thread, others, taken) if taken else None
 
 
-def own_exits(scene: Scene, thread: Thread, others: list[Thread], lock: LockObject) -> frozenset[int]:
-    """Return the `with` blocks of a lock that a thread is in or enters, and that no other thread may be in."""
-    objects = scene.objects(thread.pid)
-    found = find_exits(objects, lock.address, thread.ident, thread.tid)
-    for other in others if found else ():
-        found -= find_exits(objects, lock.address, other.ident, other.tid)
-    return found
+def is_in_own_block(scene: Scene, thread: Thread, others: list[Thread], lock: LockObject, entered_count: int) -> bool:
+    """Whether a thread is in more `with` blocks of a lock than it is entering: ones that no other thread may be in."""
+    found = _exits(scene, thread, lock)
+    for other in others:
+        if len(found) <= entered_count:
+            return False
+        found -= _exits(scene, other, lock)
+    return len(found) > entered_count
 
 
 def find_by_source(scene: Scene, threads: list[Thread], taken: Taken) -> Holding | None:
@@ -178,17 +179,24 @@ def _by_source(scene: Scene, others: list[Thread], taken: Taken, is_exact: bool)
     return found
 
 
-def _by_memory(scene: Scene, thread: Thread, others: list[Thread], lock: LockObject) -> Thread | None:
+def _by_memory(
+    scene: Scene, thread: Thread, others: list[Thread], lock: LockObject, taken: Taken | None
+) -> Thread | None:
     """Return the thread that is in a `with` block by its source, and in one of this lock by its stack."""
-    objects = scene.objects(thread.pid)
-    own = find_exits(objects, lock.address, thread.ident, thread.tid)
-    found = []
-    for other in others:
-        exits = find_exits(objects, lock.address, other.ident, other.tid) if _is_in_block(scene, other) else frozenset()
-        if exits:
-            found.append((other, exits))
+    inside = [(one, _exits(scene, one, lock)) for one in others if _is_in_block(scene, one)]
+    found = [(one, exits) for one, exits in inside if exits]
+    if len(found) == 1 and taken and any(True for _ in _frames_with(scene, found[0][0], taken)):
+        return found[0][0]  # the text is the same, too: whose left-over slot could that be?
+    own = _exits(scene, thread, lock)
     sure = [other for other, exits in found if exits - own] or [other for other, _ in found if len(found) == 1]
     return sure[0] if sure else None
+
+
+def _exits(scene: Scene, thread: Thread, lock: LockObject) -> frozenset[int]:
+    name = (thread.pid, thread.tid, lock.address)
+    if name not in scene.exits:
+        scene.exits[name] = find_exits(scene.objects(thread.pid), lock.address, thread.ident, thread.tid)
+    return scene.exits[name]
 
 
 def _is_in_block(scene: Scene, thread: Thread) -> bool:

@@ -19,6 +19,11 @@ TAKES = frozenset({"acquire", "__enter__"})
 class LockSyntax(Syntax):
     """One source file, asked for its locks. A lock is named by its text there, `self.lock`."""
 
+    def __init__(self, text: str | None) -> None:
+        super().__init__(text)
+        self._held: dict[tuple[int, str, bool], frozenset[str]] = {}
+        self._exact: dict[tuple[int, str], bool] = {}
+
     def wanted_locks(self, line: int) -> list[str]:
         """Return the locks that a line may be taking, in its order: X and Y of `with X, Y:`, X of `X.acquire()`.
 
@@ -35,12 +40,18 @@ class LockSyntax(Syntax):
         """Whether a line enters a `with` block."""
         return any(_spans(item.context_expr, line) for node in self._withs for item in node.items)
 
-    def held_locks(self, line: int, inner: str, is_entering: bool) -> set[str]:
+    def held_locks(self, line: int, inner: str, is_entering: bool) -> frozenset[str]:
         """Return what a frame at this line holds: X of each `with X:` around it, of each `X.acquire()` before it.
 
         `inner` is the function it is calling, empty where that is C code. `is_entering` tells that the frame itself is
         just taking a lock, so that the `with` at this very line is not held yet.
         """
+        name = (line, inner, is_entering)
+        if name not in self._held:
+            self._held[name] = frozenset(self._find_held(line, inner, is_entering))
+        return self._held[name]
+
+    def _find_held(self, line: int, inner: str, is_entering: bool) -> set[str]:
         held = set()
         for node in self._withs:
             first, last = node.body[0].lineno, node.body[-1].end_lineno or 0
@@ -106,7 +117,10 @@ class LockSyntax(Syntax):
 
         `LOCKS[key]` does not, nor does a variable of the function or of one around it: each call has its own.
         """
-        return self.is_dotted(lock) and not self._is_local(line, lock.partition(".")[0])
+        name = (line, lock)
+        if name not in self._exact:
+            self._exact[name] = self.is_dotted(lock) and not self._is_local(line, lock.partition(".")[0])
+        return self._exact[name]
 
     def is_dotted(self, lock: str) -> bool:
         """Whether a text is a name with attributes, so that its first name's object and the rest mean one object."""
@@ -139,7 +153,18 @@ class LockSyntax(Syntax):
             if is_past and node.func.attr in ("acquire", "release"):
                 lock, place = ast.unparse(node.func.value), (node.lineno, node.col_offset, node.func.attr)
                 last[lock] = max(last.get(lock, place), place)
-        return {lock for lock, (_, _, verb) in last.items() if verb == "acquire"}
+        return {lock for lock, (_, _, verb) in last.items() if verb == "acquire"} | self._lent_to_stacks(line, inner)
+
+    def _lent_to_stacks(self, line: int, inner: str) -> set[str]:
+        """Return the locks that were given to the contextlib.ExitStack of a `with` around the line."""
+        around = [node for node in self._withs if node.body[0].lineno <= line <= (node.body[-1].end_lineno or 0)]
+        stacks = {ast.unparse(item.optional_vars) for node in around for item in node.items if item.optional_vars}
+        given = [
+            node
+            for node in own_nodes(self.function_at(line))
+            if isinstance(node, ast.Call) and last_name(node.func) == "enter_context" and _receiver(node) in stacks
+        ]
+        return {ast.unparse(one.args[0]) for one in given if one.args and self._is_past(one, line, inner)}
 
 
 def _spans(node: ast.expr, line: int) -> bool:

@@ -12,8 +12,8 @@ from airmem.analysis.waiting.lock_holders import (
     find_own_frame,
     find_releaser,
     held_texts,
+    is_in_own_block,
     may_hold_of_several,
-    own_exits,
     wanted_locks,
 )
 from airmem.analysis.waiting.scene import is_library
@@ -105,7 +105,7 @@ def _own_unsure(
     if lock is not None and not lock.is_recursive:
         outer = range(taken.position + 1, len(thread.frames))
         frame = next((thread.frames[at] for at in outer if held_texts(scene, thread, at)), None)
-        if frame is not None and len(own_exits(scene, thread, others, lock)) > is_entering:
+        if frame is not None and is_in_own_block(scene, thread, others, lock, int(is_entering)):
             return _self_deadlock(thread, {"lock": taken.text}, frame)
     frame = find_own_frame(scene, thread, taken, False) or find_own_call(scene, thread, taken)
     return _self_deadlock(thread, {"lock": taken.text}, frame, is_sure=False) if frame else None

@@ -28,6 +28,7 @@ MOST_SEARCHED_IN_ALL_BYTES = 3 << 30
 MOST_PROGRAM_BYTES = 8 << 20
 """A private writable mapping of a file that is larger is no program's data."""
 
+PAGE_BYTES = 4096
 PTHREAD_RANGE = (640, 1024)
 """Where in struct pthread the thread's id is looked for: at 720 on x86-64 in glibc 2.4 to 2.41."""
 
@@ -53,6 +54,13 @@ def _may_hold_objects(mapping: MappedFile) -> bool:
     if mapping.inode:
         return mapping.end_address - mapping.start_address <= MOST_PROGRAM_BYTES and mapping.name.startswith("/")
     return mapping.name in ("", "[heap]") or mapping.name.startswith("[anon")
+
+
+def _above_stack(mapping: MappedFile, idents: list[int]) -> tuple[int, int]:
+    """Return (start, size) of a mapping without a thread's stack: that ends with struct pthread, which is the ident."""
+    inside = [one for one in idents if mapping.start_address <= one < mapping.end_address]
+    start = max([mapping.start_address, *(one // PAGE_BYTES * PAGE_BYTES for one in inside)])
+    return start, mapping.end_address - start
 
 
 class Thread:
@@ -150,7 +158,7 @@ class Scene:
 
     `is_search_cut` tells that memory was left unsearched, so that what was not found may be there.
     `semaphore_addresses` are where objects of each shared semaphore, by device and inode, were found: forked processes
-    have it at the same address.
+    have it at the same address. `exits` are the `with` blocks of a lock on a thread's stack, by pid, tid and lock.
     """
 
     def __init__(self, snapshot: HangSnapshot, memory: Memory, sources: Sources) -> None:
@@ -161,6 +169,7 @@ class Scene:
         self._found: dict[tuple[int, bytes], tuple[int, ...]] = {}
         self.is_search_cut = False
         self.timeouts: dict[tuple[int, int], float | None] = {}
+        self.exits: dict[tuple[int, int, int], frozenset[int]] = {}
         self.sleeps: dict[tuple[int, int], float | None] = {}
         self.semaphore_addresses: dict[tuple[str, int], list[int]] = {}
         self._search_left_bytes = MOST_SEARCHED_IN_ALL_BYTES
@@ -249,8 +258,9 @@ class Scene:
         """
         name = (pid, word)
         if name not in self._found:
+            idents = [one.ident for one in self.by_process.get(pid, []) if not one.is_main]
             heap = [
-                (one.start_address, one.end_address - one.start_address)
+                _above_stack(one, idents)
                 for one in self.snapshot.processes[pid].mappings or ()
                 if one.permissions == "rw-p" and _may_hold_objects(one)
             ]

@@ -109,3 +109,63 @@ def test_a_file_that_is_no_python_answers_nothing(text):
     assert syntax.held_locks(1, "", is_entering=False) == set()
     assert not syntax.in_endless_loop(1)
     assert syntax.calls(1) == set()
+
+
+LINES = """
+def stacked(locks):
+    with ExitStack() as stack:
+        stack.enter_context(LOCK)
+        work()
+    work()
+
+def one_line():
+    A.acquire(); sleep(9)
+
+def several():
+    with A, open(path) as file, B:
+        pass
+
+def items(key):
+    lock = LOCKS[key]
+    with lock:
+        work()
+
+def helper(pool, other):
+    pool.take()
+    work()
+    pool.give()
+    work()
+"""
+
+
+def at(text, number=0):
+    return [line for line, one in enumerate(LINES.split("\n"), 1) if text in one][number]
+
+
+def test_a_stack_of_contexts_holds_what_it_was_given_until_its_end():
+    syntax = LockSyntax(LINES)
+    assert "LOCK" in syntax.held_locks(at("work()"), "work", is_entering=False)
+    assert "LOCK" not in syntax.held_locks(at("work()", 1), "work", is_entering=False)
+
+
+def test_in_one_line_what_stands_before_the_call_has_been_done():
+    assert LockSyntax(LINES).held_locks(at("A.acquire()"), "", is_entering=False) == {"A"}
+
+
+def test_of_several_locks_in_a_line_all_are_named_and_the_last_is_not_held():
+    syntax = LockSyntax(LINES)
+    assert syntax.wanted_locks(at("with A, open")) == ["A", "B"]
+    assert syntax.entered_locks(at("with A, open")) == ["A"]
+
+
+def test_the_variable_of_a_function_is_another_object_in_each_call():
+    syntax = LockSyntax(LINES)
+    assert syntax.is_exact(at("with A, open"), "A")
+    assert not syntax.is_exact(at("with lock"), "lock")
+    assert not syntax.is_exact(at("with lock"), "LOCKS[key]")
+
+
+def test_what_a_function_took_for_its_caller_is_held_until_another_gives_it_back():
+    syntax = LockSyntax(LINES)
+    assert syntax.taken_by_calls(at("work()", 3), "work", {"take"}, {"give"}) == {"pool"}
+    assert syntax.taken_by_calls(at("work()", 4), "work", {"take"}, {"give"}) == set()
