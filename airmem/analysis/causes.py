@@ -283,11 +283,11 @@ def find_holders(elder: Member) -> npt.NDArray[np.int32]:
 def find_readers(elder: Member, is_at_work: Callable[[int], bool]) -> npt.NDArray[np.int32]:
     """Return for each of a parent's pages the position of the process from whose memory it is best read.
 
-    Of a parent at work pages that it shares with a child at rest are read there: they are the same page frames, nobody
-    waits for the child's lock, and what the parent writes meanwhile does not mix with what it had.
+    Pages that a parent shares with a child at rest are read there: they are the same page frames, and the parent does
+    not wait for the child's lock. What it writes while it is read stays out: its children have not got that.
     """
     readers = np.full(len(elder.pages), elder.position, np.int32)
-    if not elder.frames.any() or not is_at_work(elder.position):
+    if not elder.frames.any():
         return readers  # without frames who shares with whom is inferred
     for child in elder.children:
         if not is_at_work(child.position):
