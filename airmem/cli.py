@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import ENOMEM
 from importlib import import_module
 
 from airmem._click import click
@@ -13,6 +14,11 @@ from airmem.errors import AirmemError
 COMMANDS_FOLDER = os.path.join(os.path.dirname(__file__), "commands")
 FAULT = 70
 INTERRUPTED = 130
+UNMEASURABLE = 5
+MORE_MEMORY = (
+    "Give airmem more memory (ulimit -v, the limit of its container), read less (cow --max-bytes, pss --depth rollup),"
+    " or make a capture and ask it elsewhere"
+)
 
 
 class CommandsByFile(click.Group):
@@ -70,8 +76,6 @@ def main(arguments: list[str] | None = None) -> int:  # noqa: PLR0911  # one lin
         # it meets that first, exits with 1.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as problem:
-        return _say(f"{problem.strerror or problem}: {problem.filename or 'output'}", "", FAULT)
     except Exception as fault:  # the last barrier: a bug must not look like a stack of files at 3 a.m.
         return _report_fault(fault)
     return status if isinstance(status, int) else 0
@@ -93,6 +97,8 @@ def _report_fault(fault: Exception) -> int:
 
     if os.environ.get("AIRMEM_TRACEBACK"):
         traceback.print_exception(fault)
+    if isinstance(fault, MemoryError) or (isinstance(fault, OSError) and fault.errno == ENOMEM):
+        return _say("not enough memory for this answer", MORE_MEMORY, UNMEASURABLE)
     place = traceback.extract_tb(fault.__traceback__)[-1]
     where = f"{os.path.basename(place.filename)}:{place.lineno}"
     remedy = "This is a fault of airmem; AIRMEM_TRACEBACK=1 shows where. Please report it."

@@ -14,7 +14,29 @@ from airmem.units import parse_bytes, parse_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from click.shell_completion import CompletionItem
+
 SEVERITIES = ("note", "warning", "critical")
+
+
+FILE = click.Path()
+"""The name of a file or folder, which shells complete; whoever opens it says what is wrong with it."""
+
+
+class TargetName(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A pid or a component: shells complete components, beside --from files."""
+
+    name = "target"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the components that begin so."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415  # only for a shell
+
+        from airmem.questions.targets import component_names  # noqa: PLC0415
+
+        if ctx.params.get("named"):
+            return [*FILE.shell_complete(ctx, param, incomplete)]
+        return [CompletionItem(name) for name in component_names() if name.startswith(incomplete)]
 
 
 class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.2
@@ -28,6 +50,22 @@ class Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic 
             return value if isinstance(value, int) else parse_bytes(value)
         except ValueError:
             self.fail(f"{value!r} is not a size; write 10M, 1.5G or a number of bytes", param, ctx)
+
+
+class Ratio(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A part of a whole: more than 0, at most 1."""
+
+    name = "ratio"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the ratio, or fail with the accepted forms; what is not a number is none, whatever float() says."""
+        try:
+            ratio = float(value)
+        except ValueError:
+            ratio = 0.0
+        if not 0 < ratio <= 1:
+            self.fail(f"{value!r} is no part of a whole; write more than 0 and at most 1, such as 0.1", param, ctx)
+        return ratio
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -71,7 +109,7 @@ def answer_options(
                     show_default=True,
                     help="The answer's form; -o FILE.json tells it, too.",
                 ),
-                click.option("-o", "--output", metavar="FILE", help=output_help),
+                click.option("-o", "--output", type=FILE, metavar="FILE", help=output_help),
                 click.option("--force", is_flag=True, help="Replace the file of --output if it exists."),
                 click.option(
                     "--fail-on", type=click.Choice(SEVERITIES), help="Exit 1 on such a finding, or a graver one."
@@ -113,9 +151,14 @@ def target_options(function: Callable[..., int]) -> Callable[..., int]:
         target, files = _divide(words, named)
         return function(target=target, files=files, **options)
 
-    argument = click.argument("words", nargs=-1, metavar="[TARGET]")
+    argument = click.argument("words", nargs=-1, type=TargetName(), metavar="[TARGET]")
     from_files = click.option(
-        "--from", "named", multiple=True, metavar="FILE...", help="Ask files (a capture ...) instead of this system."
+        "--from",
+        "named",
+        multiple=True,
+        type=FILE,
+        metavar="FILE...",
+        help="Ask files (a capture ...) instead of this system.",
     )
     return argument(from_files(with_target))
 

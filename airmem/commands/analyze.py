@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from airmem.commands._options import answer_options
+from airmem.commands._options import FILE, answer_options
 from airmem.commands._output import check_output, show, status_of, write, write_stream
 from airmem.errors import UsageProblem
 from airmem.units import format_bytes, format_seconds
@@ -47,7 +47,7 @@ class _TakesSeveral(click.Command):
 
 
 @click.command("analyze", cls=_TakesSeveral, epilog=EPILOG)
-@click.argument("paths", nargs=-1, required=True, metavar="FILE...")
+@click.argument("paths", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--diff", "others", multiple=True, metavar="OTHER...", help="Compare with captures of another length.")
 @click.option("--application", multiple=True, metavar="PATH", help="What counts as the application: a folder, or pkg/.")
 @click.option("--churn/--no-churn", default=None, help="Read what was freed at once; by default where that is cheap.")

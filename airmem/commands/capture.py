@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from airmem.commands._options import FILE, TargetName
 from airmem.commands._output import check_output, write, write_stream
 from airmem.errors import NotPermitted, UsageProblem
 from airmem.questions.targets import resolve_target
@@ -28,8 +29,8 @@ Examples:
 
 
 @click.command("capture", epilog=EPILOG)
-@click.argument("target", required=False)
-@click.option("-o", "--output", metavar="FILE", help="Write to a new file of mode 0600.")
+@click.argument("target", required=False, type=TargetName())
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write to a new file of mode 0600.")
 @click.option("--force", is_flag=True, help="Replace the file of --output if it exists.")
 @click.option("--pages/--no-pages", default=None, help="With page tables or without; by default where pss reads them.")
 @click.option("--no-mappings", is_flag=True, help="Leave smaps out: smaller, and pss --mappings has no answer.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from airmem.commands._options import Size, answer_options, repeat_options, target_options
+from airmem.commands._options import FILE, Ratio, Size, answer_options, repeat_options, target_options
 from airmem.commands._output import check_output, show, status_of, write
 from airmem.errors import UsageProblem
 from airmem.model.noun import replace
@@ -38,11 +38,11 @@ FRACTION = "Read this part of the copied pages, chosen at random: an estimate."
 @click.command("cow", epilog=EPILOG)
 @target_options
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the first N types.")
-@click.option("--fraction", type=click.FloatRange(0, 1, min_open=True), metavar="RATIO", default=1.0, help=FRACTION)
+@click.option("--fraction", type=Ratio(), metavar="RATIO", default=1.0, help=FRACTION)
 @click.option("--max-bytes", type=Size(), metavar="SIZE", help="Read about this much at most: estimate the rest.")
 @click.option("--verify-freeze", is_flag=True, help="Prove what gc.freeze saves, on modules of your own (--preload).")
 @click.option("--preload", metavar="MODULES", help="With --verify-freeze: import these, separated by commas.")
-@click.option("--python", metavar="PATH", help="With --verify-freeze: the Python that imports them.")
+@click.option("--python", type=FILE, metavar="PATH", help="With --verify-freeze: the Python that imports them.")
 @repeat_options
 @answer_options("text", "json", "csv", "html")
 @click.option("-v", "--verbose", is_flag=True, help="Every column.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from airmem.commands._options import answer_options
+from airmem.commands._options import TargetName, answer_options
 from airmem.commands._output import check_output, show, status_of, write
 from airmem.questions.doctor import answer_doctor
 
@@ -20,7 +20,7 @@ Examples:
 
 
 @click.command("doctor", epilog=EPILOG)
-@click.argument("target", required=False)
+@click.argument("target", required=False, type=TargetName())
 @answer_options("text", "json")
 @click.option("-v", "--verbose", is_flag=True, help="Every fact that was found, and snippets to make a remedy last.")
 def command(target: str | None, verbose: bool, **options: Any) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from airmem.commands._options import Duration
+from airmem.commands._options import FILE, Duration, TargetName
 from airmem.errors import AirmemError, UsageProblem
 from airmem.questions.guard import CHECKS, Ended, run_airflow_check, run_program_check
 
@@ -47,8 +47,15 @@ Examples:
     metavar="SECONDS",
     help="A check that takes longer has failed, and is ended.",
 )
-@click.option("--target", metavar="TARGET", help="Whose evidence: a pid or a component; by default every service here.")
-@click.option("--bundle-dir", metavar="DIR", help="Where bundles go; by default the first place that can be written.")
+@click.option(
+    "--target",
+    type=TargetName(),
+    metavar="TARGET",
+    help="Whose evidence: a pid or a component; by default every service here.",
+)
+@click.option(
+    "--bundle-dir", type=FILE, metavar="DIR", help="Where bundles go; by default the first place that can be written."
+)
 @click.option(
     "--keep", type=click.IntRange(1, 1000), default=3, show_default=True, metavar="N", help="How many to keep."
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from airmem.commands._bundle import check_bundle, is_bundle, write_bundle
-from airmem.commands._options import Duration, answer_options
+from airmem.commands._options import FILE, Duration, TargetName, answer_options
 from airmem.commands._output import check_output, show, status_of, write
 from airmem.errors import UsageProblem
 
@@ -29,7 +29,7 @@ PAUSES = "airmem: --pause stops each process; what it writes or waits for just t
 
 
 @click.command("hang-dump", epilog=EPILOG)
-@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@click.argument("targets", nargs=-1, type=TargetName(), metavar="[TARGET]...")
 @click.option(
     "--looks", type=click.IntRange(2, 50), default=3, show_default=True, metavar="N", help="How often to look at /proc."
 )
@@ -58,7 +58,7 @@ PAUSES = "airmem: --pause stops each process; what it writes or waits for just t
     is_flag=True,
     help="Ask Airflow's components for their stacks by SIGQUIT, too; they print them where their output goes.",
 )
-@click.option("--from", "bundle", metavar="FILE|DIR", help="Judge a bundle (-o) instead of this system.")
+@click.option("--from", "bundle", type=FILE, metavar="FILE|DIR", help="Judge a bundle (-o) instead of this system.")
 @answer_options(
     "text",
     "json",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from airmem.commands._options import Duration, Size, answer_options
+from airmem.commands._options import FILE, Duration, Size, answer_options
 from airmem.commands._output import check_output, show, status_of, write
 from airmem.errors import UsageProblem
 from airmem.questions.imports import COMPONENTS, ImportsQuestion, answer_imports
@@ -40,7 +40,7 @@ def _component(_: click.Context, __: click.Parameter, value: str | None) -> str 
 
 @click.command("imports", epilog=EPILOG)
 @click.argument("modules", nargs=-1, metavar="[MODULE]...")
-@click.option("--python", metavar="PATH", help="The interpreter or virtual environment to import with.")
+@click.option("--python", type=FILE, metavar="PATH", help="The interpreter or virtual environment to import with.")
 @click.option(
     "--component", callback=_component, metavar="NAME", help="What a component of Airflow imports at its start."
 )

@@ -77,6 +77,8 @@ def command(
         raise UsageProblem("--exclusive needs the depth pages", "Leave --depth away, or give --depth pages")
     if every is not None and options["output"]:
         raise UsageProblem("--every writes to the terminal or a pipe", "Redirect it: airmem pss ... --every 10 > file")
+    if options["earlier"] is not None and options["form"] == "csv":
+        raise UsageProblem("--format csv has no table of changes", "Compare with --format json (key diff) or text.")
     check_output(options["output"], options["force"])
     if files and every is not None:
         raise UsageProblem("--every looks again; a file does not change", "Leave --every away, or --from.")

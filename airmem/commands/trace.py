@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from airmem.commands._options import Duration, Size
+from airmem.commands._options import FILE, Duration, Size, TargetName
 from airmem.commands._output import show, write
 from airmem.errors import UsageProblem
 
@@ -46,7 +46,7 @@ class _AfterDashes(click.Command):
 
 @click.command("trace", cls=_AfterDashes, epilog=EPILOG, options_metavar="[OPTIONS] [-- COMMAND...]")
 @click.argument("component", required=False)
-@click.option("--attach", metavar="TARGET", help="Record a process that runs: a pid or a component.")
+@click.option("--attach", type=TargetName(), metavar="TARGET", help="Record a process that runs: a pid or a component.")
 @click.option("--duration", type=Duration(), metavar="DURATION", help="With --attach: for how long.  [default: 60 s]")
 @click.option(
     "--wait",
@@ -63,7 +63,9 @@ class _AfterDashes(click.Command):
 @click.option(
     "--budget", type=Size(), metavar="SIZE", help="Disk that it may use.  [default: 2G or 20 % of what is free]"
 )
-@click.option("-o", "--output", "place", metavar="DIR", help="Where traces lie, each in a folder of its own.")
+@click.option(
+    "-o", "--output", "place", type=FILE, metavar="DIR", help="Where traces lie, each in a folder of its own."
+)
 @click.option("--yes", is_flag=True, help="Begin without asking; needed in scripts.")
 @click.option("--no-analyze", is_flag=True, help="Say what the files are worth, and do not analyze them.")
 @click.option("--show-steps", is_flag=True, help="Print the steps for COMPONENT in a place that airmem cannot reach.")

@@ -76,6 +76,13 @@ def _among(source: Source | None, pid: int) -> int:
     return pid
 
 
+def component_names() -> tuple[str, ...]:
+    """Return every word that can stand for a pid, for a shell to complete."""
+    from airmem.services.components import COMPONENTS  # noqa: PLC0415
+
+    return (*COMPONENTS, *SERVICES)
+
+
 def resolve_user(name: str) -> int:
     """Return the id of a user. Errors: UsageProblem."""
     from airmem.collect.users import find_user_id  # noqa: PLC0415  # only with --user

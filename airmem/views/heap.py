@@ -74,7 +74,9 @@ def view_heap(report: HeapReport, top_count: int | None = None) -> Document:
 
 
 def view_heap_table(report: HeapReport) -> Table:
-    """Return all types, or all that changed, for programs."""
+    """Return all types, or all that changed, or where the objects of the type asked for lie, for programs."""
+    if report.places is not None:
+        return _places(report.places, len(report.places))
     if report.change is not None:
         return _growth(report.change, len(report.change.types))
     rows = [Row(cells=(one.type, one.count, one.shallow_bytes, one.tracked_count)) for one in report.types]

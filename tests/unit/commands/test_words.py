@@ -1,0 +1,69 @@
+"""Words of the command line: what is refused, what a shell completes, what a full memory says."""
+
+from __future__ import annotations
+
+import resource
+
+import pytest
+
+from airmem.commands._options import Duration, Ratio, Size
+
+
+@pytest.mark.parametrize("kind", [Ratio(), Duration(), Size()], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("text", ["nan", "NaN", "inf", "-inf", "1e999", "-1", "", "x"])
+def test_what_is_no_number_is_refused_by_every_kind(kind, text):
+    with pytest.raises(Exception, match=r"is not a|is no part"):
+        kind.convert(text, None, None)
+
+
+def test_a_fraction_that_is_no_number_is_wrong_usage(run, launch):
+    done = run("cow", launch().pid, "--fraction", "nan")
+    assert done.returncode == 2
+    assert "--fraction" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("pss", "--from", ""), "file,"),
+        (("pss", "-o", ""), "file,"),
+        (("heap", "--from", "a", ""), "file,"),
+        (("analyze", ""), "file,"),
+        (("hang-dump", "--from", ""), "file,"),
+        (("guard", "--bundle-dir", ""), "file,"),
+        (("imports", "--python", ""), "file,"),
+        (("capture", "-o", ""), "file,"),
+        (("pss", "sched"), "plain,scheduler"),
+        (("capture", "sched"), "plain,scheduler"),
+        (("hang-dump", "trig"), "plain,triggerer"),
+        (("trace", "--attach", "trig"), "plain,triggerer"),
+    ],
+)
+def test_a_shell_completes_files_and_components(run, words, offered):
+    line = " ".join(("airmem", *words))
+    asked = {"_AIRMEM_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
+    assert offered in run(variables=asked).stdout.splitlines()
+
+
+def test_a_table_that_does_not_exist_is_not_replaced_by_another(run, launch, tmp_path):
+    pid, before = launch().pid, tmp_path / "before.json"
+    assert run("pss", pid, "--format", "json", "-o", before).returncode == 0
+    done = run("pss", pid, "--diff", before, "--format", "csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    table = run("heap", pid, "--type", "dict", "--format", "csv").stdout
+    assert table.startswith("range,permissions,count,")
+
+
+@pytest.mark.parametrize("command", ["cow", "heap"])
+def test_too_little_memory_is_no_fault(run, launch, command):
+    pid = launch(program="import sys; x = [str(n) for n in range(300_000)]; print(flush=True); sys.stdin.read()").pid
+    least, most, statuses = 100, 900, set()
+    for megabytes in range(least, most, 100):
+        limit = megabytes << 20
+        done = run(command, pid, preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+        statuses.add(done.returncode)
+        assert done.returncode in (0, 5), done.stderr
+        if done.returncode == 0:
+            break
+        assert "memory" in done.stderr
+    assert statuses >= {5}
