@@ -30,13 +30,19 @@ def find_repeated(captures: Sequence[CaptureFacts]) -> tuple[CaptureFacts, Captu
             if _may_share_host(early, late, pid):
                 if _is_same(early, late):
                     return early, late, True
-                if _began(early) + (duration_of(early) or 0.0) <= _began(late):
+                if _is_over_before(early, late):
                     return early, late, False
     return None
 
 
 def _began(one: CaptureFacts) -> float:
     return one.state.header.started_at_seconds if one.state.header else 0.0
+
+
+def _is_over_before(early: CaptureFacts, late: CaptureFacts) -> bool:
+    lasted_seconds = duration_of(early)
+    began, next_began = _began(early), _began(late)
+    return lasted_seconds is not None and began < next_began and began + lasted_seconds <= next_began
 
 
 def _is_same(one: CaptureFacts, other: CaptureFacts) -> bool:
