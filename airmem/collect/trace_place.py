@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airmem.collect import clock
 from airmem.collect.place import read_or_empty
 from airmem.collect.trace_subject import holds_below
+from airmem.errors import UsageProblem
 from airmem.model.trace import Trace, TraceFile, TraceMode
 from airmem.probes import traces
 
@@ -34,6 +35,13 @@ def make_folder(plan: TracePlan) -> str:
     """Make and return the folder of a trace. Errors: UsageProblem."""
     others = plan.subject is not None and plan.subject.user_id != os.geteuid()
     return traces.make_folder(plan.place, plan.label, shared=others)
+
+
+def check_place(place: str) -> str:
+    """Return a folder of traces that somebody named. Errors: UsageProblem when it is none."""
+    if not os.path.isdir(place):
+        raise UsageProblem(f"there is no folder {place}", "Give the one that was given with -o to airmem trace.")
+    return place
 
 
 def read_traces(source: Source, place: str) -> tuple[Trace, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airmem.collect.source import Source
     from airmem.model.allocation import AnalyzeReport, CaptureFile
-    from airmem.model.trace import Trace, TraceMode, TraceProgress
+    from airmem.model.trace import Trace, TraceMode, TraceProgress, TracePython
 
     Show = Callable[[TraceProgress], object]
 
@@ -73,7 +73,7 @@ def plan_attach(target: str, duration_seconds: float, wait_seconds: float, mode:
 
     Errors: ProcessGone; NotPermitted and NotMeasurable with what to do instead; UsageProblem.
     """
-    from airmem.collect import trace_place, trace_program  # noqa: PLC0415  # imports subprocess
+    from airmem.collect import trace_program  # noqa: PLC0415  # imports subprocess
     from airmem.collect.trace_subject import collect_trace_subject  # noqa: PLC0415
     from airmem.questions.targets import resolve_target  # noqa: PLC0415
 
@@ -85,20 +85,11 @@ def plan_attach(target: str, duration_seconds: float, wait_seconds: float, mode:
     assert python is not None  # noqa: S101  # refused above
     debugger = trace_program.find_debugger()
     _raise(rules.refuse_debugger(debugger, python))
-    place = room.place or trace_place.default_place()
-    free = trace_place.free_bytes(place)
-    budget, least_free = rules.choose_budget(free, room.budget_bytes)
-    return TracePlan(
-        kind="attach",
-        label=_role(source, subject.process.pid) or trace_program.label_of(subject.process.arguments),
-        title=subject.process.title,
-        mode=mode,
-        python=python,
-        place=place,
-        budget_bytes=budget,
-        least_free_bytes=least_free,
-        free_bytes=free,
-        warnings=rules.warn("attach", mode, budget, duration_seconds, wait_seconds),
+    label = _role(source, subject.process.pid) or trace_program.label_of(subject.process.arguments)
+    plan = _begin_plan(("attach", label, subject.process.title), mode, python, room)
+    return replace(
+        plan,
+        warnings=rules.warn("attach", mode, plan.budget_bytes, duration_seconds, wait_seconds),
         subject=subject,
         duration_seconds=duration_seconds,
         wait_seconds=wait_seconds,
@@ -106,7 +97,7 @@ def plan_attach(target: str, duration_seconds: float, wait_seconds: float, mode:
 
 
 def _plan_launch(kind: str, label: str, words: tuple[str, ...], mode: TraceMode, room: Room) -> TracePlan:
-    from airmem.collect import trace_place, trace_program  # noqa: PLC0415  # imports subprocess
+    from airmem.collect import trace_program  # noqa: PLC0415  # imports subprocess
 
     _raise(rules.refuse_aggregated(mode))
     executable, options, program = trace_program.resolve_program(words)
@@ -115,22 +106,36 @@ def _plan_launch(kind: str, label: str, words: tuple[str, ...], mode: TraceMode,
     assert python is not None  # noqa: S101  # refused above
     if kind == "airflow":
         _raise(rules.refuse_via_airflow(python, label, mode))
+    plan = _begin_plan((kind, label, " ".join(words)), mode, python, room)
+    return replace(
+        plan,
+        warnings=rules.warn(kind, mode, plan.budget_bytes),
+        words=words if kind == "airflow" else program,
+        options=options,
+    )
+
+
+def _begin_plan(what: tuple[str, str, str], mode: TraceMode, python: TracePython, room: Room) -> TracePlan:
+    """Return what every plan has: what is recorded (kind, label, title), how, and where there is room for it.
+
+    Errors: NotMeasurable where there is none.
+    """
+    from airmem.collect import trace_place  # noqa: PLC0415  # imports subprocess
+
     place = room.place or trace_place.default_place()
     free = trace_place.free_bytes(place)
     budget, least_free = rules.choose_budget(free, room.budget_bytes)
     return TracePlan(
-        kind=kind,
-        label=label,
-        title=" ".join(words),
+        kind=what[0],
+        label=what[1],
+        title=what[2],
         mode=mode,
         python=python,
         place=place,
         budget_bytes=budget,
         least_free_bytes=least_free,
         free_bytes=free,
-        warnings=rules.warn(kind, mode, budget),
-        words=words if kind == "airflow" else program,
-        options=options,
+        warnings=(),
     )
 
 
@@ -185,7 +190,7 @@ def answer_list(place: str | None) -> TraceReport:
     from airmem.collect import trace_place  # noqa: PLC0415  # imports subprocess
 
     began, source = _began(), open_source()
-    where = place or trace_place.default_place()
+    where = trace_place.check_place(place) if place else trace_place.default_place()
     return _answer("list", where, tuple(_judged(one) for one in trace_place.read_traces(source, where)), began)
 
 
@@ -193,7 +198,8 @@ def find_old(place: str | None, older_seconds: float) -> tuple[Trace, ...]:
     """Return the traces that `answer_clean` would remove: those that began longer ago and that nobody records into."""
     from airmem.collect import trace_place  # noqa: PLC0415  # imports subprocess
 
-    return trace_place.old_traces(open_source(), place or trace_place.default_place(), older_seconds)
+    where = trace_place.check_place(place) if place else trace_place.default_place()
+    return trace_place.old_traces(open_source(), where, older_seconds)
 
 
 def answer_clean(place: str | None, traces: tuple[Trace, ...]) -> TraceReport:

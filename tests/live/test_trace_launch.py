@@ -103,6 +103,13 @@ def test_a_script_that_is_not_there_starts_nothing(place):
     assert not place.exists()
 
 
+@pytest.mark.parametrize("words", [("--list",), ("--clean", "1d", "--yes")])
+def test_a_folder_that_is_not_there_has_no_traces_to_show(tmp_path, words):
+    done = run_airmem("trace", *words, "-o", tmp_path / "nosuch")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no folder" in done.stderr
+
+
 def test_parent_and_children_have_a_file_each_and_the_status_is_kept(place, script):
     done = trace(place, script)
     assert done.returncode == 7, done.stderr
