@@ -4,15 +4,13 @@
 
 memray 1.20 lets its debugger call access(2) in the target as soon as that is stopped. gdb hands the path over by
 calling malloc there. A target that was stopped inside malloc then waits for a lock that it holds itself until the
-debugger is interrupted (2 of 46 detachings from one that does nothing but allocate), or may have its heap damaged where
-there is one thread and no lock. The question works as well a moment later, at the breakpoint where memray asks all the
-others.
+debugger is interrupted (4 of 50 detachings from one that only allocates), or may have its heap damaged where it has one
+thread and no lock. The question works as well a moment later, at the breakpoint where memray asks all the others.
 """
 
 from __future__ import annotations
 
 import os
-import pathlib
 import sys
 
 FIRST = 'p "Checking if we can access the library"\n'
@@ -44,7 +42,7 @@ def main() -> int | None:
     if path is not None:
         file = os.memfd_create("attach.gdb")  # no disk, which may be full
         os.write(file, mend(path.read_text()).encode())
-        attach.GDB_SCRIPT = pathlib.Path(f"/proc/{os.getpid()}/fd/{file}")
+        attach.GDB_SCRIPT = f"/proc/{os.getpid()}/fd/{file}"  # type: ignore[assignment]  # it is only shown to gdb
     return commands.main()
 
 
