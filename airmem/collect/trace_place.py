@@ -76,6 +76,11 @@ def read_trace(source: Source, folder: str) -> Trace | None:
     )
 
 
+def hidden_folders(place: str) -> list[str]:
+    """Return the folders in a place that airmem may not enter."""
+    return traces.hidden_folders(place)
+
+
 def old_traces(source: Source, place: str, older_seconds: float) -> tuple[Trace, ...]:
     """Return the traces that began longer ago than that and that nobody records into any more."""
     before = clock.now_seconds() - older_seconds

@@ -27,6 +27,20 @@ def show(document: Document, path: str | None, force: bool, no_color: bool) -> N
     write(as_text.render(document, _width() if terminal else None, color), path, force)
 
 
+def show_aside(document: Document, no_color: bool, plain_width: int | None = None) -> None:
+    """Write a document to standard error, where standard output belongs to a program: as `show` does at a terminal.
+
+    `plain_width` is that of prose where there is no terminal, None for lines of any length.
+    """
+    from airmem.render import as_text  # noqa: PLC0415
+
+    terminal = sys.stderr.isatty()
+    color = terminal and not no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    text = as_text.render(document, _width() if terminal else plain_width, color)
+    sys.stderr.write(text.encode(sys.stderr.encoding, "backslashreplace").decode(sys.stderr.encoding) + "\n")
+    sys.stderr.flush()
+
+
 def write(text: str, path: str | None, force: bool = False) -> None:
     """Write an answer to standard output, or to a new file of mode 0600 that no symbolic link leads to.
 

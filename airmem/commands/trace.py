@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from airmem.commands._options import FILE, Duration, Size, TargetName
-from airmem.commands._output import show, write
+from airmem.commands._output import show, show_aside, write
 from airmem.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -176,10 +176,9 @@ def _attach(target: str, options: dict[str, Any]) -> int:
 
 def _announce(plan: TracePlan, options: dict[str, Any]) -> None:
     """Say what it costs and ask. Errors: UsageProblem where nobody can be asked; click.Abort on a no."""
-    from airmem.render import as_text  # noqa: PLC0415
     from airmem.views.trace import view_plan  # noqa: PLC0415
 
-    click.echo(as_text.render(view_plan(plan), 100), err=True)
+    show_aside(view_plan(plan), options["no_color"], 100)
     if options["yes"]:
         return
     if not sys.stdin.isatty():
@@ -211,9 +210,7 @@ def _finish(report: TraceReport, options: dict[str, Any], *, to_stderr: bool, is
 
 def _show(document: Document, options: dict[str, Any], to_stderr: bool) -> None:
     if to_stderr:
-        from airmem.render import as_text  # noqa: PLC0415
-
-        click.echo(as_text.render(document), err=True)
+        show_aside(document, options["no_color"])
     else:
         show(document, None, False, options["no_color"])
 

@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from airmem.errors import UsageProblem
+from airmem.errors import NotPermitted, UsageProblem
 
 DOCUMENT = "trace.json"
 STATE = "state.json"
@@ -147,13 +147,27 @@ def _read(folder: str, name: str) -> bytes:
 
 
 def trace_folders(place: str) -> list[str]:
-    """Return the folders of traces in a place, by name; empty if there is no such place."""
+    """Return the folders of traces in a place, by name; empty if there is no such place.
+
+    Errors: NotPermitted when the place is somebody else's.
+    """
     try:
         names = sorted(os.listdir(place))
+    except PermissionError as problem:
+        who = "Run airmem as the user whose traces they are, or as root."
+        raise NotPermitted(f"the traces in {place} may not be listed by uid {os.geteuid()}", who) from problem
     except OSError:
         return []
     folders = [os.path.join(place, name) for name in names]
     return [one for one in folders if not os.path.islink(one) and os.path.isfile(os.path.join(one, DOCUMENT))]
+
+
+def hidden_folders(place: str) -> list[str]:
+    """Return the folders in a place that may be traces of others: they cannot be entered."""
+    with suppress(OSError):
+        folders = [os.path.join(place, name) for name in sorted(os.listdir(place))]
+        return [one for one in folders if os.path.isdir(one) and not os.access(one, os.X_OK)]
+    return []
 
 
 def capture_files(folder: str) -> list[tuple[str, int]]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from airmem.collect import clock
 from airmem.collect.host import collect_host
 from airmem.collect.source import open_source
+from airmem.model.gap import Gap
 from airmem.model.noun import replace
 from airmem.model.report import Head
 from airmem.model.trace import TracePlan, TraceReport
 from airmem.rules import trace as rules
+from airmem.rules.gaps import advise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,6 +213,17 @@ def answer_clean(place: str | None, traces: tuple[Trace, ...]) -> TraceReport:
     return _answer("clean", place or trace_place.default_place(), traces, began, freed)
 
 
+def _hidden(place: str) -> tuple[Gap, ...]:
+    """Return what may be traces of others."""
+    from airmem.collect import trace_place  # noqa: PLC0415
+
+    hidden = trace_place.hidden_folders(place)
+    if not hidden:
+        return ()
+    detail = f"folders that may not be entered, and may hold traces of other users: {len(hidden)}, {hidden[0]}"
+    return (Gap(pid=None, fact="traces", reason="other_user", detail=detail),)
+
+
 def _report(folder: str, began: tuple[float, float]) -> TraceReport:
     from airmem.collect import trace_place  # noqa: PLC0415
 
@@ -235,7 +248,7 @@ def _answer(
         free_bytes=trace_place.free_bytes(place),
         freed_bytes=freed_bytes,
         traces=traces,
-        gaps=(),
+        gaps=advise(_hidden(place) if action == "list" else ()),
         findings=rules.check_left(traces),
     )
 

@@ -27,6 +27,7 @@ TRACE = {
     "file_count": ("FILES", "count", "how many captures"),
     "size_bytes": ("SIZE", "bytes", "size of its captures on disk"),
     "outcome": ("ENDED BY", "text", "how the recording ended"),
+    "verdicts": ("VERDICTS", "text", "how many files are worth what"),
     "folder": ("FOLDER", "title", "where it is"),
 }
 FILE_COLUMNS = tuple(Column(name=name, header=one[0], kind=one[1], meaning=one[2]) for name, one in FILE.items())
@@ -149,6 +150,7 @@ def _view_list(report: TraceReport) -> Document:
             Paragraph(text=headline, style="strong"),
             *tables,
             *view_findings(report.findings),
+            *view_gaps(report.gaps),
             *next_command(report),
         )
     )
@@ -156,6 +158,13 @@ def _view_list(report: TraceReport) -> Document:
 
 def _count(traces: tuple[Trace, ...]) -> str:
     return f"{len(traces)} trace{'s' * (len(traces) != 1)}"
+
+
+def _verdicts(trace: Trace) -> str:
+    """Return how many files have which verdict, those of which fewest are there first: what differs shows."""
+    words = [_verdict(file) for file in trace.files]
+    counts = sorted((words.count(word), word) for word in set(words))
+    return ", ".join(f"{count} {word}" for count, word in counts)
 
 
 def _row(trace: Trace, now_seconds: float) -> tuple[Cell, ...]:
@@ -168,5 +177,6 @@ def _row(trace: Trace, now_seconds: float) -> tuple[Cell, ...]:
         len(trace.files),
         trace.size_bytes,
         "still recording" if is_recording else trace.outcome or "unknown",
+        _verdicts(trace),
         trace.folder,
     )

@@ -357,3 +357,18 @@ def test_steps_can_be_copied_and_fetch_the_file(where):
     assert "airmem analyze" in done.stdout
     assert "{" not in done.stdout.replace("{name:", "").replace("{sizeLimit:", "").replace("${POD#pod/}", "")
     assert subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=False).returncode == 0
+
+
+def test_traces_of_others_are_not_called_none(programs: Path, public_folder: Path, superuser: None):
+    shared = public_folder / "shared-traces"
+    done = run_airmem("trace", "--yes", "--no-analyze", "-o", shared, "--", sys.executable, "-c", "0")
+    assert done.returncode == 0, done.stderr
+    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", sys.executable, "-m", "airmem"]
+    shared.chmod(0o711)
+    refused = run_airmem("trace", "--list", "-o", shared, command=nobody)
+    assert refused.returncode == 4, refused.stderr
+    assert "may not be listed by uid 65534" in refused.stderr
+    shared.chmod(0o755)
+    listed = run_airmem("trace", "--list", "-o", shared, command=nobody)
+    assert listed.returncode == 0, listed.stderr
+    assert "gap other_user: traces unknown, folders that may not be entered" in listed.stdout
