@@ -72,8 +72,16 @@ def read_trace(source: Source, folder: str) -> Trace | None:
         is_watched=_is_watched(source, state.get("supervisor_pid")),
         detail=str(state.get("said", ""))[:500],
         status=document.get("status") if isinstance(document.get("status"), int) else None,
-        files=tuple(_file(source, *one) for one in traces.capture_files(folder)),
+        files=tuple(_file(source, *one) for one in _captures(folder, document.get("capture_path"))),
     )
+
+
+def _captures(folder: str, elsewhere: Any) -> list[tuple[str, int]]:
+    """Return the captures of a trace with their sizes: those in its folder, and one that had to stay where it was."""
+    found = traces.capture_files(folder)
+    if isinstance(elsewhere, str) and elsewhere not in dict(found):
+        found += traces.capture_file(elsewhere)
+    return found
 
 
 def hidden_folders(place: str) -> list[str]:

@@ -141,7 +141,8 @@ class Launch:
         self._note_cramped()
         self._settle(at_once=True)
         if self._own_capture and traces.capture_file(self._own_capture):
-            traces.take_in(self._own_capture, self._folder, traces.name_capture(self._plan.label, self.pid))
+            where = traces.take_in(self._own_capture, self._folder, traces.name_capture(self._plan.label, self.pid))
+            self._note["capture_path"] = where  # another file system keeps its own
         self.note(ended_at_seconds=clock.now_seconds(), outcome=self.stopped_by or "ended", status=status)
         return status
 

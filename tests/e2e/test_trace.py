@@ -251,3 +251,12 @@ def test_airflows_own_switch_starts_twice(airflow: Airflow, trace, place, machin
     assert not stale.exists()
     (aside,) = home.glob("scheduler_memory-*.bin")
     assert aside.read_bytes() == b"of an earlier run"
+
+
+def test_a_capture_that_cannot_be_moved_is_told_where_it_is(trace, small_disk, machine: Machine):
+    options = ("--new", "--via-airflow", "--yes", "--no-analyze", "--budget", "2M", "-o", small_disk / "traces")
+    done = trace("scheduler", *options, "--", "--num-runs", "2")
+    assert done.returncode == 0, done.stderr
+    (one,) = traces_in(trace, small_disk / "traces")  # another file system than Airflow's home
+    assert [file["path"] for file in one["files"]] == [str(machine.run / "home" / "scheduler_memory.bin")]
+    assert [file["verdict"] for file in one["files"]] == ["complete"]
