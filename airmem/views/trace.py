@@ -24,10 +24,9 @@ TRACE = {
     "kind": ("HOW", "text", "launch, attach, or airflow: by its own switch"),
     "pid": ("PID", "text", "process that was started or attached to"),
     "began_at_seconds": ("AGE", "seconds", "since when, in seconds since 1970; as text how long ago"),
-    "file_count": ("FILES", "count", "how many captures"),
+    "verdicts": ("FILES", "text", "how many captures, and what each is worth"),
     "size_bytes": ("SIZE", "bytes", "size of its captures on disk"),
     "outcome": ("ENDED BY", "text", "how the recording ended"),
-    "verdicts": ("VERDICTS", "text", "how many files are worth what"),
     "folder": ("FOLDER", "title", "where it is"),
 }
 FILE_COLUMNS = tuple(Column(name=name, header=one[0], kind=one[1], meaning=one[2]) for name, one in FILE.items())
@@ -164,7 +163,7 @@ def _verdicts(trace: Trace) -> str:
     """Return how many files have which verdict, those of which fewest are there first: what differs shows."""
     words = [_verdict(file) for file in trace.files]
     counts = sorted((words.count(word), word) for word in set(words))
-    return ", ".join(f"{count} {word}" for count, word in counts)
+    return ", ".join(f"{count} {word}" for count, word in counts) or "none"
 
 
 def _row(trace: Trace, now_seconds: float) -> tuple[Cell, ...]:
@@ -174,9 +173,8 @@ def _row(trace: Trace, now_seconds: float) -> tuple[Cell, ...]:
         trace.kind,
         _pid(trace.pid),
         max(0.0, now_seconds - trace.began_at_seconds),
-        len(trace.files),
+        _verdicts(trace),
         trace.size_bytes,
         "still recording" if is_recording else trace.outcome or "unknown",
-        _verdicts(trace),
         trace.folder,
     )
