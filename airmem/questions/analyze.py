@@ -151,6 +151,9 @@ def _is_child(state: CaptureState, pid: int | None, names: set[str]) -> bool:
 def _distinct(paths: Sequence[str]) -> tuple[str, ...]:
     if not paths:
         raise UsageProblem("no file was given", "Give files that memray wrote: airmem analyze FILE...")
+    if not any(os.access(path, os.R_OK) for path in paths):
+        problem = collect_states(paths[:1])[0].obstacle
+        raise UsageProblem(f"cannot read {paths[0]}: {problem}", "Give files that memray wrote and you may read.")
     return tuple(dict.fromkeys(paths))
 
 

@@ -50,7 +50,7 @@ def format_cell(value: Cell, kind: str) -> str:
         return "=" if value == 0 else f"{value / MIB:+.1f}"
     if kind == "seconds":
         return format_seconds(value)
-    return format_ratio(value) if kind == "ratio" else str(value)
+    return f"{value:.0%}" if kind == "part" else format_ratio(value) if kind == "ratio" else str(value)
 
 
 def _block(block: Block, width: int | None) -> list[Line]:
@@ -113,7 +113,7 @@ def _find_fitting(columns: tuple[Column, ...], widths: list[int], width: int) ->
 def _line(cells: list[str], columns: tuple[Column, ...], widths: list[int]) -> str:
     parts = []
     for cell, column, width in zip(cells, columns, widths, strict=True):
-        if column.kind in ("text", "title"):
+        if column.kind in ("text", "title", "part"):
             shown = _cut(cell, width)
             parts.append(shown + " " * (width - _columns_of(shown)))
         else:

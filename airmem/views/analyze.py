@@ -21,7 +21,7 @@ PEAK = Column(name="peak_bytes", header="PEAK", kind="bytes", meaning="held when
 LEAKED = Column(name="leaked_bytes", header="KEPT", kind="bytes", meaning="not freed when recording ended")
 CHURN = Column(name="churn_bytes", header="CHURN", kind="bytes", meaning="freed at once, summed over the whole time")
 COUNT = Column(name="peak_count", header="COUNT", kind="count", meaning="allocations held at the peak")
-PART = Column(name="part", header="PART", kind="text", meaning="of the whole peak")
+PART = Column(name="part_ratio", header="PART", kind="part", meaning="of the whole peak")
 SURE = Column(name="is_uncertain", header="", kind="text", meaning="~: below what the default mode can tell apart")
 DISTRIBUTION = Column(name="distribution", header="DISTRIBUTION", kind="title", meaning="installed package, or folder")
 KIND = Column(name="kind", header="KIND", kind="text", meaning="core, task-sdk, provider, package, dag, own, stdlib")
@@ -209,8 +209,8 @@ def _sizes(one: DistributionSum | FrameSum) -> tuple[Cell, Cell, Cell]:
     return one.peak_bytes, one.leaked_bytes, one.churn_bytes
 
 
-def _part(size_bytes: int, total_bytes: int) -> str:
-    return f"{size_bytes / total_bytes:.0%}" if total_bytes else ""
+def _part(size_bytes: int, total_bytes: int) -> float | str:
+    return round(size_bytes / total_bytes, 6) if total_bytes else ""
 
 
 def _mark(is_uncertain: bool) -> str:

@@ -15,8 +15,9 @@ class Column:
     """One number, described once for all formats.
 
     `name` is the model's word and CSV's header, `header` the short one for text, `meaning` a sentence for the docs.
-    `kind` is text, title (may be cut), count, bytes, change (bytes with a sign), seconds or ratio. Those that are
-    `is_spare` are left away, the first of them first, where a terminal is too narrow for all.
+    `kind` is text, title (may be cut), count, bytes, change (bytes with a sign), seconds, ratio, or part (a ratio
+    in percent). Those that are `is_spare` are left away, the first of them first, where a terminal is too narrow for
+    all.
     """
 
     name: str

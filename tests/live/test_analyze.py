@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
@@ -254,6 +255,21 @@ def test_what_is_no_capture_says_so(tmp_path, short):
     assert report.totals.unread_count == len(paths)
     with pytest.raises(UsageProblem):
         answer_analyze([])
+
+
+def test_csv_has_numbers_for_a_program(short):
+    report = answer_analyze([str(short)])
+    rows = list(csv.DictReader(airmem(short, "--format", "csv").stdout.splitlines()))
+    assert [float(row["part_ratio"]) for row in rows] == [
+        pytest.approx(one.peak_bytes / report.totals.peak_bytes, abs=1e-6) for one in report.by_distribution
+    ]
+
+
+def test_what_is_not_there_is_usage(short, tmp_path):
+    for words in (("/nowhere",), ("/nowhere", "--preflight"), (short, "--diff", "/nowhere")):
+        done = airmem(*words)
+        assert done.returncode == 2, words
+        assert "cannot read /nowhere: No such file or directory" in done.stderr
 
 
 def test_a_python_without_memray_is_told(short, tmp_path):
