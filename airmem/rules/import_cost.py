@@ -54,7 +54,7 @@ def check_lazy(cost: ImportCost) -> list[Finding]:
             severity="note",
             pid=None,
             summary=f"{one.name} costs up to {format_bytes(one.retained_bytes)} and is imported by {_count(one)}",
-            evidence=f"{one.retained_count} modules; {'; '.join(_place(line) for line in one.lines)}",
+            evidence=f"{_modules(one.retained_count)}; {'; '.join(_place(line) for line in one.lines)}",
             remedy="If not every process needs it, import it in the function that does; what that saves is measured"
             f" with --without {one.name}",
         )
@@ -88,7 +88,7 @@ def check_predictions(without: tuple[BlockedImport, ...]) -> list[Finding]:
             severity="note",
             pid=None,
             summary=f"Blocking {one.name} saved {format_bytes(one.saved_bytes)}",
-            evidence=f"predicted were {format_bytes(one.predicted_bytes)}; {one.saved_count} modules fewer, "
+            evidence=f"predicted were {format_bytes(one.predicted_bytes)}; {_modules(one.saved_count)} fewer, "
             f"{one.predicted_count} predicted",
             remedy="What it was first to need (a cache, a loaded configuration) moved to the next that needs it"
             if one.saved_bytes < one.predicted_bytes
@@ -98,6 +98,10 @@ def check_predictions(without: tuple[BlockedImport, ...]) -> list[Finding]:
         if one.saved_bytes is not None
         and abs(one.saved_bytes - one.predicted_bytes) > max(MISSED_RATIO * one.predicted_bytes, LAZY_BYTES)
     ]
+
+
+def _modules(count: int | None) -> str:
+    return f"{count} module{'s' if count != 1 else ''}"
 
 
 def entry_modules(cost: ImportCost) -> list[ModuleCost]:

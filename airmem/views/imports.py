@@ -119,9 +119,18 @@ def _headline(report: ImportsReport) -> str:
     name = f"airflow {report.component}" if report.component else ", ".join(cost.asked)
     totals = cost.totals
     return (
-        f"{name}: {totals.module_count} modules, {format_bytes(totals.growth_bytes)} of memory,"
-        f" {format_seconds(totals.seconds)}"
+        f"{name}: {_modules(totals.module_count)}, {format_bytes(totals.growth_bytes)} of memory,"
+        f" {_duration(totals.seconds)}"
     )
+
+
+def _modules(count: int) -> str:
+    return f"{count} module{'s' if count != 1 else ''}"
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration as the column MS has it where it is short."""
+    return f"{_milliseconds(seconds)} ms" if seconds < 1 else format_seconds(seconds)
 
 
 def _method_line(cost: ImportCost) -> str:
@@ -268,7 +277,9 @@ def _explained(explanation: Explanation | None) -> list[Block]:
         Row(cells=(one.size_bytes, one.allocation_count, one.function, f"{short_path(one.path)}:{one.line}"))
         for one in explanation.sites[:MOST_SITES]
     ]
-    hidden = f"; {explanation.hidden_count} modules unseen, which memray loads itself" * bool(explanation.hidden_count)
+    hidden = f"; {_modules(explanation.hidden_count)} unseen, which memray loads itself" * bool(
+        explanation.hidden_count
+    )
     caption = (
         f"{explanation.name} by allocation: {format_bytes(explanation.own_bytes)} by its own code,"
         f" {format_bytes(explanation.inclusive_bytes)} with all that it was the first to import"
