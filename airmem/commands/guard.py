@@ -8,7 +8,7 @@ import click
 
 from airmem.commands._options import FILE, Duration, TargetName
 from airmem.errors import AirmemError, UsageProblem
-from airmem.questions.guard import CHECKS, Ended, run_airflow_check, run_program_check
+from airmem.questions.guard import CHECKS, STALE_SECONDS, Ended, run_airflow_check, run_program_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,12 @@ Examples:
 @click.option("--component", "components", multiple=True, metavar="NAME", help="Only this one, for monitor, heartbeat.")
 @click.option("--url", metavar="URL", help="Where to ask; by default Airflow's own ports on localhost.")
 @click.option(
-    "--max-age", type=Duration(), default=30.0, show_default=True, metavar="SECONDS", help="Of a heartbeat, at most."
+    "--max-age",
+    type=Duration(),
+    default=STALE_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="Of a heartbeat, at most.",
 )
 @click.option(
     "--check-timeout",

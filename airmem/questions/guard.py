@@ -21,6 +21,9 @@ __all__ = ["CHECKS", "CheckResult", "Ended", "Gathering", "run_airflow_check", "
 
 CHECKS = ("scheduler", "monitor", "heartbeat")
 FAILED = 1
+STALE_SECONDS = 30.0
+"""Airflow's own thresholds for scheduler, triggerer and dag-processor are 30 s each."""
+
 SHARE_OF_DEADLINE = 0.65
 """So much of the time for evidence goes into looking; the rest is for thinking and writing."""
 

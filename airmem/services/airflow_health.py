@@ -19,8 +19,6 @@ MONITOR_URLS = ("http://localhost:8080/api/v2/monitor/health", "http://localhost
 """Airflow 3 and 2. The older path answers 404 in Airflow 3."""
 
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-STALE_SECONDS = 30.0
-"""Airflow's own thresholds for scheduler, triggerer and dag-processor are 30 s each."""
 
 
 def judge_scheduler(answer: HealthAnswer) -> tuple[bool, str]:

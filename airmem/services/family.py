@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from airmem.model.process import Process
 
@@ -37,15 +37,6 @@ class Family:
     def children(self, pid: int) -> Sequence[Process]:
         """Return the children of a process, in the order given."""
         return self._children.get(pid, ())
-
-    def ancestors(self, process: Process) -> Iterator[Process]:
-        """Yield the parent, its parent and so on; a loop of parents, which only a torn reading has, is left."""
-        seen = {process.pid}
-        above = self.parent(process)
-        while above is not None and above.pid not in seen:
-            yield above
-            seen.add(above.pid)
-            above = self.parent(above)
 
     def parents_first(self) -> Sequence[Process]:
         """Return all processes, parents before their children; those in a loop of parents are left out."""
