@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -380,6 +381,13 @@ def test_what_is_loaded_already_is_nothing_new(tmp_path: Path) -> None:
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def test_one_module_is_one_module_and_little_time_is_told(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"single.py": "HELD = bytearray(1 << 20)\n"})
+    done = run_airmem("imports", "single", cwd=tmp_path, env=_environment())
+    assert done.stdout.startswith("single: 1 module, "), done.stdout
+    assert re.match(r"\d+ ms$|[1-9][\d.]* s$", done.stdout.splitlines()[0].rpartition(", ")[2])
 
 
 def test_what_is_no_python(tmp_path: Path) -> None:
