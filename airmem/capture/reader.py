@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airmem.capture.archive import read_archive
 from airmem.capture.facts import FINAL, Place, ProcessFacts, parse_final, parse_place, parse_process
-from airmem.errors import Malformed, UsageProblem
+from airmem.errors import Malformed
 from airmem.kernel.stored import StoredProcess
 from airmem.model.gap import Gap
 
@@ -23,20 +23,6 @@ if TYPE_CHECKING:
 
 NOT_CAPTURED = "not in this capture"
 WORD_BYTES = 8
-
-
-def open_capture(path: str) -> CaptureReader:
-    """Return the source that a capture file is; `-` is standard input.
-
-    Errors: UsageProblem when it cannot be read, Malformed when it is no capture.
-    """
-    try:
-        if path == "-":
-            return read_capture(sys.stdin.buffer, "standard input")
-        with open(path, "rb") as file:
-            return read_capture(file, path)
-    except OSError as problem:
-        raise UsageProblem(f"cannot read {path}: {problem.strerror}", "Give the file of a capture.") from problem
 
 
 def read_capture(file: BinaryIO, name: str) -> CaptureReader:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airmem.capture.bundle import read_collector
-from airmem.capture.reader import CaptureReader, open_capture, read_capture
+from airmem.capture.reader import CaptureReader, read_capture
 from airmem.kernel.reader import KernelReader
 from airmem.questions.capture import answer_capture
 from airmem.questions.ps import answer_ps
@@ -23,6 +23,7 @@ from airmem.render import as_csv, as_json, as_text
 from airmem.views.ps import view_ps
 from airmem.views.pss import view_pss, view_table
 from tests.live.conftest import Start, ask, by_pid, run_airmem
+from tests.unit.capture.build import open_capture
 
 SECRETS = ("hunter2-argv", "hunter2-environ", "hunter2-flag", "hunter2-url")
 DEMO = (sys.executable, "-m", "airmem", "demo", "--megabytes")

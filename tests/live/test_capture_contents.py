@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from airmem.capture.reader import CaptureReader, open_capture
+from airmem.capture.reader import CaptureReader
 from airmem.errors import Malformed
 from airmem.kernel.maps import parse_maps
 from airmem.kernel.reader import KernelReader
 from airmem.units import PAGE_BYTES
 from tests.live.conftest import Start, ask, by_pid, run_airmem
 from tests.live.tree import Target
+from tests.unit.capture.build import open_capture
 
 DEMO = (sys.executable, "-m", "airmem", "demo", "--workers", "2", "--megabytes", "5", "--mode")
 PRESENT = np.uint64(1 << 63)

@@ -9,6 +9,13 @@ import os
 import tarfile
 
 from airmem.capture.collector import Collector, Host, Sink
+from airmem.capture.reader import CaptureReader, read_capture
+
+
+def open_capture(path: str) -> CaptureReader:
+    """Return the source that the file of a capture is."""
+    with open(path, "rb") as file:
+        return read_capture(file, path)
 
 
 def pack(members: dict[str, bytes], kind: bytes = tarfile.REGTYPE, compressed: bool = True) -> bytes:

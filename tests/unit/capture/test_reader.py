@@ -10,8 +10,8 @@ import pytest
 from airmem.capture.collector import Collector, Host, Sink
 from airmem.capture.facts import FINAL, PLACE
 from airmem.capture.frames import Frames
-from airmem.capture.reader import CaptureReader, open_capture, read_capture
-from airmem.errors import Malformed, UsageProblem
+from airmem.capture.reader import CaptureReader, read_capture
+from airmem.errors import Malformed
 from airmem.kernel.source import Source
 from airmem.questions.pss import answer_pss
 from tests.unit.capture.build import capture_of_self, members_of_self
@@ -92,13 +92,6 @@ def test_a_wrong_value_is_named(key, value):
     facts = {**json.loads(members_of_self()[PLACE]), key: value}
     with pytest.raises(Malformed, match=r"x\.airmem: "):
         reader(**{PLACE: json.dumps(facts).encode()})
-
-
-def test_a_file_that_is_not_there_is_a_wrong_use(tmp_path):
-    with pytest.raises(UsageProblem, match="No such file"):
-        open_capture(str(tmp_path / "x"))
-    with pytest.raises(UsageProblem, match="Is a directory"):
-        open_capture(str(tmp_path))
 
 
 def test_what_the_kernel_counts_can_be_asked_of_the_capture():

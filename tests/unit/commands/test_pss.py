@@ -179,6 +179,7 @@ def test_a_thread_of_the_kernel_is_told(run):
         ("--user", "no-such-user-here"),
         ("--nonsense",),
         ("--diff", "/nonexistent"),
+        ("--from", "/nonexistent"),
         ("--every", "1", "-o", "x"),
     ],
 )
