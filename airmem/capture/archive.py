@@ -34,12 +34,12 @@ def read_archive(file: BinaryIO, name: str) -> dict[str, bytes]:
     return read_members(file, name)[0]
 
 
-def read_members(file: BinaryIO, name: str) -> tuple[dict[str, bytes], bool]:
+def read_members(file: BinaryIO, name: str, remedy: str = REMEDY) -> tuple[dict[str, bytes], bool]:
     """Return the members of a tar file by their names, and whether it was cut: it lacks the end that tar writes.
 
-    `name` is for messages. Errors: Malformed.
+    `name` and `remedy` are for messages. Errors: Malformed.
     """
-    stream = _Stream(file, name)
+    stream = _Stream(file, name, remedy)
     members: dict[str, bytes] = {}
     path, longest = "", LONGEST_NAME
     while len(header := stream.take(BLOCK_BYTES)) == BLOCK_BYTES and header.strip(b"\0"):
@@ -65,9 +65,10 @@ def read_members(file: BinaryIO, name: str) -> tuple[dict[str, bytes], bool]:
 class _Stream:
     """What a file holds, unpacked as far as it was asked for."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, remedy: str) -> None:
         self._file = file
         self._name = name
+        self._remedy = remedy
         self._first = file.read(BLOCK_BYTES)
         self._unpacker = zlib.decompressobj(31) if self._first.startswith(GZIP) else None
         self._pending = b""
@@ -89,7 +90,7 @@ class _Stream:
 
     def malformed(self, what: str) -> Malformed:
         """Return the error that says what is wrong and where."""
-        return Malformed(f"{self._name}: {what} (at byte {self._taken} of what it holds unpacked)", REMEDY)
+        return Malformed(f"{self._name}: {what} (at byte {self._taken} of what it holds unpacked)", self._remedy)
 
     def _next(self) -> bytes:
         if self._unpacker is None:

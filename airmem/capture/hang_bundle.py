@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from airmem.capture.archive import MOST_BYTES, MOST_MEMBERS, read_members
+from airmem.capture.facts import PLACE
 from airmem.errors import Malformed, UsageProblem
 from airmem.kernel.record import HangRecord
 
@@ -87,6 +88,8 @@ def read_record(members: dict[str, bytes], name: str, is_cut: bool = False) -> H
 
 def _explain_lack(members: dict[str, bytes], name: str, is_cut: bool) -> Malformed:
     """Return why a bundle has no index."""
+    if PLACE in members:
+        return Malformed(f"{name} is a capture, no bundle of hang-dump", f"Ask it with: airmem pss --from {name}")
     if is_cut and members:
         cause = f"{name} was cut short: it lacks {INDEX}, with which a bundle ends"
         return Malformed(cause, f"Copy it again, whole; what is whole in it can be read with: tar -xzf {name}")
@@ -128,7 +131,7 @@ def open_bundle(path: str) -> HangRecord:
         if os.path.isdir(path):
             return read_record(_read_folder(path), path)
         with open(path, "rb") as file:
-            members, is_cut = read_members(file, path)
+            members, is_cut = read_members(file, path, REMEDY)
             return read_record(members, path, is_cut)
     except OSError as problem:
         raise UsageProblem(f"cannot read {path}: {problem.strerror}", "Give a bundle that you may read.") from problem

@@ -9,7 +9,7 @@ import click
 
 from airmem.commands._options import answer_options, repeat_options, target_options
 from airmem.commands._output import check_output, show, status_of, write
-from airmem.errors import UsageProblem
+from airmem.errors import Malformed, UsageProblem
 from airmem.questions.heap import answer_heap, decode_earlier, diff_heap, earlier_heap
 from airmem.questions.targets import resolve_target
 
@@ -75,6 +75,8 @@ def _earlier(other: str | None) -> EarlierHeap | None:
     """Return what to compare with: a file, or another process as it is now."""
     if other is None:
         return None
+    if not os.path.lexists(other) and ("/" in other or "." in other):
+        raise UsageProblem(f"cannot read {other}: there is no such file", MAKE_ONE)
     if other.isdecimal() or not os.path.lexists(other):
         return earlier_heap(answer_heap(resolve_target(other)))
     document = _read_json(other)
@@ -82,7 +84,10 @@ def _earlier(other: str | None) -> EarlierHeap | None:
         return decode_earlier(document)
     from airmem.questions.sources import open_from  # noqa: PLC0415  # only for a capture
 
-    source = open_from(other)
+    try:
+        source = open_from(other)
+    except Malformed as problem:
+        raise UsageProblem(f"{other} is no earlier answer and no capture: {problem.cause}", MAKE_ONE) from problem
     return earlier_heap(answer_heap(resolve_target(None, source), source=source))
 
 

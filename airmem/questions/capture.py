@@ -13,7 +13,7 @@ from airmem.collect.gaps import gap
 from airmem.collect.source import open_source
 from airmem.collect.tree import choose_depth, find_tree
 from airmem.errors import NotMeasurable, NotPermitted, ProcessGone
-from airmem.questions.advice import explain_hidden
+from airmem.questions.advice import advise_here, explain_hidden
 from airmem.rules.gaps import advise
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ def answer_capture(
         collector.run(host, [root_pid], progress)
     denial = None
     if root_pid in collector.refused:
-        denial = advise((gap(root_pid, "pss_bytes", *explain_denial(source, root_pid)),))[0]
+        refused = gap(root_pid, "pss_bytes", *explain_denial(source, root_pid))
+        again = f"airmem capture {root_pid}{' --contents' * with_contents} -o FILE"
+        denial = advise_here(source, (refused,), again, root_pid)[0]
     return Captured(
         process_count=len(host.family([root_pid])),
         refused_count=len(collector.refused),

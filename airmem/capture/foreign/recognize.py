@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 HEAD_BYTES = 512
 MOST_TEXT_BYTES = 256 * MIB
 CHUNK_BYTES = 1 << 16
+MOST_KEYS_BYTES = 4096
+BUNDLE = "airmem/hang.json"
+"""The member by which a bundle of hang-dump is known (capture/hang_bundle.py)."""
 ACCEPTED = (
     "--from accepts a capture (airmem capture), a folder with a copy of /proc, a smemcap tar, a saved smaps or"
     " smaps_rollup, and the output of pmap"
@@ -76,6 +79,8 @@ def _read_tar(file: BinaryIO, name: str, taken_at_seconds: float | None) -> Sour
     from airmem.capture.reader import CaptureReader  # noqa: PLC0415
 
     members = read_archive(file, name)
+    if BUNDLE in members:
+        raise _bundle(name)
     if PLACE not in members:
         for folder in ("", "proc/"):
             paths = [path.removeprefix(folder).split("/") for path in members if path.startswith(folder)]
@@ -84,11 +89,17 @@ def _read_tar(file: BinaryIO, name: str, taken_at_seconds: float | None) -> Sour
     return CaptureReader(members, name)
 
 
+def _bundle(name: str) -> Malformed:
+    return Malformed(f"{name} is a bundle of hang-dump, no capture", f"Ask it with: airmem hang-dump --from {name}")
+
+
 def _open_folder(path: str) -> Source:
     from airmem.capture.foreign.copies import CopiedReader, is_pid  # noqa: PLC0415
     from airmem.capture.foreign.stores import Folder  # noqa: PLC0415
     from airmem.capture.foreign.told import ToldSource  # noqa: PLC0415
 
+    if os.path.exists(os.path.join(path, BUNDLE)):
+        raise _bundle(path)
     store = Folder(path)
     folders = ["/proc"] * os.path.isdir(os.path.join(path, "proc")) + [""]
     for folder in folders:
@@ -167,6 +178,9 @@ def parse_text(raw: bytes, name: str) -> ToldProcesses:
         return parse_saved(lines, name)
     if is_pmap(lines):
         return parse_pmap(lines, name)
+    if raw.lstrip().startswith(b"{") and b'"airmem_version"' in raw[:MOST_KEYS_BYTES]:
+        remedy = f"Compare with it: airmem pss TARGET --diff {name}; to ask again elsewhere take a capture"
+        raise Malformed(f"{name} is an answer of airmem, not what it was made from", remedy)
     raise malformed(name, 1, f"nothing that airmem knows: {shown(lines[0])}", ACCEPTED)
 
 
