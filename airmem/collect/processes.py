@@ -97,15 +97,13 @@ def collect_hidden_children(reader: Source, tree: tuple[Process, ...]) -> tuple[
 
 def hidepid_level(reader: Source) -> str:
     """Return the hidepid option of the /proc that is read here, empty if it hides nothing."""
-    with suppress(OSError):
-        for _, mount_point, options in reversed(parse_mounts(reader.read("/proc/self/mountinfo"), "proc")):
-            if mount_point == "/proc":
-                for option in options:
-                    name, _, value = option.partition("=")
-                    if name == "hidepid" and value not in ("0", "off"):
-                        return value
-                return ""
-    return ""
+    try:
+        mounts = parse_mounts(reader.read("/proc/self/mountinfo"), "proc")
+    except OSError:
+        return ""
+    options = next((options for _, mount_point, options in reversed(mounts) if mount_point == "/proc"), ())
+    values = [option.partition("=")[2] for option in options if option.partition("=")[0] == "hidepid"]
+    return next((value for value in values if value not in ("0", "off")), "")
 
 
 def own_process_id(reader: Source) -> int | None:

@@ -51,15 +51,7 @@ def write(text: str, path: str | None, force: bool = False) -> None:
         _print(text)
         return
     check_output(path, force)
-    partial = f"{path}.{os.getpid()}.partial"
-    try:
-        _write_new(partial, text)
-        os.replace(partial, path)
-    except OSError as problem:
-        raise UsageProblem(f"cannot write {path}: {problem.strerror}", ROOM) from problem
-    finally:
-        if os.path.lexists(partial):
-            os.unlink(partial)
+    _replace(path, lambda write: write((text + "\n").encode()))
 
 
 def _print(text: str) -> None:
@@ -88,13 +80,17 @@ def write_stream(produce: Callable[[Callable[[bytes], object]], None], path: str
         sys.stdout.buffer.flush()
         return
     check_output(path, force)
+    _replace(path, produce)
+
+
+def _replace(path: str, produce: Callable[[Callable[[bytes], object]], object]) -> None:
+    """Write a file beside the one that is meant and put it there when it is whole. Errors: UsageProblem."""
     partial = f"{path}.{os.getpid()}.partial"
     try:
         _produce_new(partial, produce)
         os.replace(partial, path)
     except OSError as problem:
-        remedy = "Give a place that is writable and has room."
-        raise UsageProblem(f"cannot write {path}: {problem.strerror}", remedy) from problem
+        raise UsageProblem(f"cannot write {path}: {problem.strerror}", ROOM) from problem
     finally:
         if os.path.lexists(partial):
             os.unlink(partial)
@@ -123,10 +119,6 @@ def _width() -> int:
     from shutil import get_terminal_size  # noqa: PLC0415
 
     return max(40, get_terminal_size().columns)
-
-
-def _write_new(path: str, text: str) -> None:
-    _produce_new(path, lambda write: write((text + "\n").encode()))
 
 
 def _produce_new(path: str, produce: Callable[[Callable[[bytes], object]], object]) -> None:

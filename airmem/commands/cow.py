@@ -37,7 +37,7 @@ FRACTION = "Read this part of the copied pages, chosen at random: an estimate."
 
 @click.command("cow", epilog=EPILOG)
 @target_options
-@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the first N types.")
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the first N types.  [default: 10]")
 @click.option("--fraction", type=Ratio(), metavar="RATIO", default=1.0, help=FRACTION)
 @click.option("--max-bytes", type=Size(), metavar="SIZE", help="Read about this much at most: estimate the rest.")
 @click.option("--verify-freeze", is_flag=True, help="Prove what gc.freeze saves, on modules of your own (--preload).")

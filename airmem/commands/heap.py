@@ -35,7 +35,7 @@ Examples:
 @target_options
 @click.option("--diff", "other", metavar="OTHER", help="Compare with an earlier JSON answer, a capture, or a process.")
 @click.option("--type", "wanted_type", metavar="NAME", help="Show where the objects of this type lie.")
-@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the first N types.")
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the first N types.  [default: 20]")
 @repeat_options
 @answer_options("text", "json", "csv")
 def command(

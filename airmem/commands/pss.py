@@ -8,8 +8,8 @@ import click
 
 from airmem.commands._options import Size, answer_options, repeat_options, target_options
 from airmem.commands._output import check_output, show, status_of, write
-from airmem.errors import NotMeasurable, NotPermitted, UsageProblem
-from airmem.questions.pss import DEPTHS, answer_pss
+from airmem.errors import UsageProblem
+from airmem.questions.pss import DEPTHS, answer_pss, refuse_unread
 from airmem.questions.targets import resolve_target
 
 if TYPE_CHECKING:
@@ -18,20 +18,6 @@ if TYPE_CHECKING:
     from airmem.questions.sources import Source
 
 SORTS = ("pid", "rss", "pss", "uss", "swap", "swap_pss", "parent", "siblings", "outside")
-DENIED = frozenset(
-    {
-        "other_user",
-        "other_group",
-        "not_dumpable",
-        "more_capabilities",
-        "user_namespace",
-        "security_module",
-        "denied",
-        "hidepid",
-    }
-)
-UNMEASURABLE = frozenset({"zombie", "kernel_thread", "gvisor", "malformed", "unreadable"})
-
 EPILOG = """\b
 Examples:
   airmem pss scheduler                  the scheduler and its workers
@@ -73,6 +59,10 @@ def command(
         raise UsageProblem("--for needs --every", "Example: --every 10 --for 5m")
     if options["mappings"] and (options["exclusive"] or options["depth"] not in ("auto", "mappings")):
         raise UsageProblem("--mappings reads smaps, not pages or sums", "Ask twice: once with --mappings, once without")
+    if options["sort"] in ("parent", "siblings", "outside") and (
+        options["mappings"] or options["depth"] not in ("auto", "pages")
+    ):
+        raise UsageProblem(f"--sort {options['sort']} needs the depth pages", "Leave --depth and --mappings away")
     if options["exclusive"] and options["depth"] not in ("auto", "pages"):
         raise UsageProblem("--exclusive needs the depth pages", "Leave --depth away, or give --depth pages")
     if every is not None and options["output"]:
@@ -177,10 +167,5 @@ def _repeat(question: dict[str, Any], every: float, duration: float | None, opti
 
 def _finish(report: PssReport, options: dict[str, Any]) -> int:
     """Return the exit status; what was asked for and could not be read is an error although much was shown."""
-    for gap in report.gaps:
-        if gap.pid == report.tree.root_pid and gap.fact in ("pss_bytes", "memory", "process"):
-            if gap.reason in DENIED:
-                raise NotPermitted(gap.detail, gap.remedy)
-            if gap.reason in UNMEASURABLE:
-                raise NotMeasurable(gap.detail, gap.remedy)
+    refuse_unread(report)
     return status_of(report.findings, options["fail_on"])

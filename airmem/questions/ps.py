@@ -38,7 +38,7 @@ def answer_ps(root_pid: int | None = None, *, with_all: bool = False, source: So
     reader = source or open_source()
     taken_at_seconds = clock.taken_at_seconds(reader)
     survey = survey_services(reader)
-    roots = _roots(survey, with_all) if root_pid is None else [_one(reader, survey, root_pid)]
+    roots = _roots(reader, survey, with_all) if root_pid is None else [_one(reader, survey, root_pid)]
     boot_time = collect_boot_time(reader)
     make = _RowMaker(survey, ContainerIds(reader), boot_time, taken_at_seconds)
     services = tuple(make.row(*place) for place in _trees(survey, roots))
@@ -74,7 +74,7 @@ def _one(reader: Source, survey: Survey, root_pid: int) -> Process:
     return survey.processes[root_pid]
 
 
-def _roots(survey: Survey, with_all: bool) -> list[Process]:
+def _roots(reader: Source, survey: Survey, with_all: bool) -> list[Process]:
     """Return where trees begin: services by age, then with `with_all` other Python programs by age."""
     roots = survey.roots()
     if not with_all:
@@ -85,10 +85,20 @@ def _roots(survey: Survey, with_all: bool) -> list[Process]:
         if pid not in survey.roles
         and pid not in survey.own_pids[:1]
         and process.arguments
-        and is_interpreter(process.arguments[0])
+        and _is_python(reader, process)
     }
     others = [survey.processes[pid] for pid in python if survey.processes[pid].parent_pid not in python]
     return roots + sorted(others, key=_age)
+
+
+def _is_python(reader: Source, process: Process) -> bool:
+    """Whether a process runs Python, by its command line, or by its program where it has given itself a title."""
+    if is_interpreter(process.arguments[0]) or is_interpreter(process.command):
+        return True
+    try:
+        return is_interpreter(reader.link(f"/proc/{process.pid}/exe"))
+    except OSError:
+        return False
 
 
 def _trees(survey: Survey, roots: list[Process]) -> Iterator[tuple[Process, int, int]]:

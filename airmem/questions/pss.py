@@ -9,10 +9,11 @@ from airmem.collect import clock
 from airmem.collect.sockets import LiveListeners
 from airmem.collect.source import open_source
 from airmem.collect.tree import DEPTHS, collect_tree
-from airmem.errors import NotPermitted
+from airmem.errors import NotMeasurable, NotPermitted
 from airmem.model.noun import replace
 from airmem.model.report import Head, ProcessRow, PssReport
 from airmem.rules.asking import repeat_command
+from airmem.rules.gaps import DENIED, UNMEASURABLE
 from airmem.rules.memory import check_memory
 from airmem.services.detect import detect_roles
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Earlier: TypeAlias = "tuple[float, str, tuple[ProcessRow, ...]]"
 """An earlier answer: taken at (seconds since 1970), hostname, processes."""
 
-__all__ = ["DEPTHS", "answer_pss"]
+__all__ = ["DEPTHS", "answer_pss", "refuse_unread"]
 
 
 def answer_pss(
@@ -83,6 +84,16 @@ def answer_pss(
         lineup=_line_up(snapshot) if with_mappings else None,
         change=None if before is None else _change(rows, before),
     )
+
+
+def refuse_unread(report: PssReport) -> None:
+    """Raise what kept the process that was asked for from being read. Errors: NotPermitted, NotMeasurable."""
+    for gap in report.gaps:
+        if gap.pid == report.tree.root_pid and gap.fact in ("pss_bytes", "memory", "process"):
+            if gap.reason in DENIED:
+                raise NotPermitted(gap.detail, gap.remedy)
+            if gap.reason in UNMEASURABLE:
+                raise NotMeasurable(gap.detail, gap.remedy)
 
 
 def _again(source: Source, root_pid: int, depth: str, with_exclusive: bool, with_mappings: bool) -> str:

@@ -73,6 +73,16 @@ REMEDIES = {
 }
 
 
+REFUSALS = frozenset(
+    {"other_user", "other_group", "not_dumpable", "more_capabilities", "user_namespace", "security_module", "denied"}
+)
+"""Reasons that are refusals of the kernel, which `airmem doctor` explains."""
+
+DENIED = REFUSALS | {"hidepid"}
+UNMEASURABLE = frozenset({"zombie", "kernel_thread", "gvisor", "malformed", "unreadable"})
+"""Reasons for which the process that was asked for gives no answer: no right, or nothing to be had (status 4, 5)."""
+
+
 def advise(
     gaps: tuple[Gap, ...], place: Place | None = None, subjects: Mapping[int, Identity] | None = None, again: str = ""
 ) -> tuple[Gap, ...]:

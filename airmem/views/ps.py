@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airmem.rules.asking import next_command
+from airmem.services.family import is_interpreter
 from airmem.units import format_age
 from airmem.views.document import Column, Document, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
@@ -99,10 +100,17 @@ def _brief(row: ServiceRow, column: Column) -> Cell:
 
 def name_of(row: ServiceRow) -> str:
     """Return what stands in the tree: a component's name at its parent, else the role; zombies say so."""
-    name = row.component or "python" if row.role == "parent" else row.role
+    name = row.component or _program_of(row) if row.role == "parent" else row.role
     if row.depth == 0 and row.role != "parent" and row.component:
         name = f"{row.component} {row.role}"
     return f"{name} (zombie)" if row.process.is_zombie else name
+
+
+def _program_of(row: ServiceRow) -> str:
+    """Return what a program that belongs to no service is: python, or the kernel's short name of it."""
+    first = row.process.arguments[0] if row.process.arguments else ""
+    is_python = is_interpreter(first) or is_interpreter(row.process.command)
+    return "python" if is_python else row.process.command or "process"
 
 
 def _style(row: ServiceRow) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.rules.asking import next_command
+from airmem.rules.gaps import REFUSALS
 from airmem.units import format_bytes, format_ratio, format_seconds
 from airmem.views.change import view_change
 from airmem.views.document import Cell, Column, Document, Facts, Paragraph, Row, Table
@@ -66,11 +67,6 @@ IDENTITY = {
 SHARING = ("parent_bytes", "siblings_bytes", "outside_bytes")
 BRIEF = ("rss_bytes", "pss_bytes", "uss_bytes")
 KINDS = ("pss_anon_bytes", "pss_file_bytes", "pss_shmem_bytes")
-
-REFUSALS = frozenset(
-    {"other_user", "other_group", "not_dumpable", "more_capabilities", "user_namespace", "security_module", "denied"}
-)
-"""Reasons of gaps that `airmem doctor` explains."""
 
 
 def view_pss(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import resource
+import subprocess
 
 import pytest
 
+from airmem.collect.access import explain_page_table
+from airmem.collect.processes import read_process
+from airmem.collect.source import open_source
 from airmem.commands._options import Duration, Ratio, Size
 
 
@@ -67,3 +72,42 @@ def test_too_little_memory_is_no_fault(run, launch, command):
             break
         assert "memory" in done.stderr
     assert statuses >= {5}
+
+
+def test_a_program_that_is_no_python_is_called_by_its_name(run):
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        try:
+            first = run("ps", sleeper.pid).stdout.splitlines()[3]
+        finally:
+            sleeper.kill()
+    assert first.split()[:2] == ["sleep", str(sleeper.pid)]
+
+
+def test_a_python_under_a_title_of_its_own_is_a_python_all_the_same(run, launch):
+    """As setproctitle leaves it: the command line and the short name tell nothing, the program does."""
+    own_title = (
+        "import ctypes, sys\nlibc = ctypes.CDLL(None)\nlibc.prctl(15, b'my-service', 0, 0, 0)\n"
+        "stat = open('/proc/self/stat').read().rpartition(')')[2].split()\n"
+        "start, end = int(stat[45]), int(stat[46])\n"
+        "ctypes.memset(start, 0, end - start)\nctypes.memmove(start, b'my-service: at work', 19)\n"
+        "print(flush=True)\nsys.stdin.read()"
+    )
+    target = launch(program=own_title)
+    rows = json.loads(run("ps", "--all", "--format", "json").stdout)["services"]
+    assert [row["title"] for row in rows if row["pid"] == target.pid] == ["my-service: at work"]
+
+
+@pytest.mark.parametrize("more", [("--depth", "status"), ("--mappings",)])
+def test_an_order_by_what_is_not_read_is_refused(run, launch, more):
+    done = run("pss", launch().pid, "--sort", "outside", *more)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_the_page_table_of_a_process_that_has_ended_is_gone_and_not_refused(launch):
+    target, source = launch(), open_source()
+    with source.process(target.pid) as files:
+        process = read_process(files, with_arguments=False)
+    assert explain_page_table(source, process)[0] == "page_table_unreadable"
+    target.kill()
+    target.wait()
+    assert explain_page_table(source, process)[0] == "gone"
