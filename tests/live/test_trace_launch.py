@@ -365,7 +365,8 @@ def test_traces_of_others_are_not_called_none(programs: Path, public_folder: Pat
     assert done.returncode == 0, done.stderr
     nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", sys.executable, "-m", "airmem"]
     shared.chmod(0o711)
-    refused = run_airmem("trace", "--list", "-o", shared, command=nobody)
+    named = {**os.environ, "AIRMEM_TRACES": str(shared)}
+    refused = run_airmem("trace", "--list", command=nobody, env=named)
     assert refused.returncode == 4, refused.stderr
     assert "may not be listed by uid 65534" in refused.stderr
     shared.chmod(0o755)
