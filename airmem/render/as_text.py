@@ -90,7 +90,7 @@ def _table(table: Table, width: int | None) -> list[Line]:
         kept = _find_fitting(columns, widths, width)
         columns, widths = tuple(columns[at] for at in kept), [widths[at] for at in kept]
         headers, rows = [headers[at] for at in kept], [[cells[at] for at in kept] for cells in rows]
-        widths[-1] = min(widths[-1], max(LEAST_TITLE, width - sum(widths[:-1]) - 2 * (len(widths) - 1)))
+        widths = _narrow(columns, widths, width)
     caption = escape(table.caption)
     lines = [(_cut(caption, width) if width else caption, "strong")] if caption else []
     lines.append((_line(headers, columns, widths), "header"))
@@ -108,6 +108,16 @@ def _find_fitting(columns: tuple[Column, ...], widths: list[int], width: int) ->
             break
         kept.remove(spare)
     return kept
+
+
+def _narrow(columns: tuple[Column, ...], widths: list[int], width: int) -> list[int]:
+    """Return widths that fit as far as texts can be cut: the last column first, then every other title."""
+    narrow = [*widths]
+    titles = [at for at, column in enumerate(columns[:-1]) if column.kind == "title"]
+    for at in (len(narrow) - 1, *reversed(titles)):
+        excess = sum(narrow) + 2 * (len(narrow) - 1) - width
+        narrow[at] -= max(0, min(excess, narrow[at] - LEAST_TITLE))
+    return narrow
 
 
 def _line(cells: list[str], columns: tuple[Column, ...], widths: list[int]) -> str:

@@ -30,3 +30,16 @@ def test_a_narrow_terminal_gets_no_spare_columns(width, headers):
     lines = [line for line in render(TABLE, width).splitlines() if line]
     assert lines[0].split() == headers
     assert width is None or max(map(len, lines)) <= width
+
+
+def test_every_title_column_is_cut_where_the_terminal_is_narrow():
+    columns = (
+        Column(name="pid", header="PID", kind="text", meaning=""),
+        Column(name="top", header="MOST OF ITS OWN", kind="title", meaning=""),
+        Column(name="title", header="TITLE", kind="title", meaning=""),
+    )
+    table = Table(name="t", columns=columns, rows=(Row(cells=("4242", "t" * 90, "a" * 90)),))
+    for width in (60, 80, 120):
+        assert max(map(len, render(Document(blocks=(table,)), width).splitlines())) <= width
+    assert "t" * 90 in render(Document(blocks=(table,)), 200)
+    assert "a" * 90 in render(Document(blocks=(table,)))
