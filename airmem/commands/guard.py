@@ -185,12 +185,11 @@ def _gather_and_write(folder: EvidenceFolder, result: CheckResult, options: dict
 
 def _write(folder: EvidenceFolder, gathering: Gathering, result: CheckResult, keep: int, is_late: bool) -> str:
     import json  # noqa: PLC0415
-    from dataclasses import asdict  # noqa: PLC0415
 
     from airmem.commands._bundle import RAW, members_of, raw_members_of, with_contents  # noqa: PLC0415
     from airmem.questions.bundles import archive  # noqa: PLC0415
 
-    members = {"check.json": (json.dumps(asdict(result), indent=2) + "\n").encode("ascii")}
+    members = {"check.json": (json.dumps(result._asdict(), indent=2) + "\n").encode("ascii")}
     members.update((raw_members_of if is_late else members_of)(gathering.evidence))
     packed = archive(with_contents(members))
     if len(packed) > folder.most_bytes:

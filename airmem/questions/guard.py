@@ -5,8 +5,7 @@ A passing check must cost hardly more than without airmem: what a failing one ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from airmem.collect import checks, clock
 from airmem.collect.checks import Ended
@@ -28,8 +27,7 @@ SHARE_OF_DEADLINE = 0.65
 """So much of the time for evidence goes into looking; the rest is for thinking and writing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
+class CheckResult(NamedTuple):
     """How a check ended. `words` say what was found, empty for somebody's program, which speaks for itself.
 
     `is_missing`: there was nothing to run, so that nothing is known. `name` is what was run, without secrets.
