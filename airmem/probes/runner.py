@@ -49,9 +49,8 @@ class Completed:
 class Running:
     """A program that was started and that goes on."""
 
-    def __init__(self, process: subprocess.Popen[bytes], owns_group: bool) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._owns_group = owns_group
 
     @property
     def pid(self) -> int:
@@ -72,16 +71,6 @@ class Running:
     def signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
         self._process.send_signal(number)
-
-    def signal_group(self, number: int) -> None:
-        """Send a signal to it and to all that it started and that stayed in its group, unless it has ended.
-
-        Raises ValueError when it shares airmem's own group.
-        """
-        if not self._owns_group:
-            raise ValueError("the program runs in airmem's own process group")
-        if self.poll() is None:
-            _signal_group(self.pid, number)
 
 
 def find_program(name: str) -> str | None:
@@ -164,7 +153,7 @@ def start_program(
         own_session=own_session,
         dies_with_us=dies_with_us,
     )
-    return Running(process, own_session)
+    return Running(process)
 
 
 def _unnamed() -> IO[bytes]:

@@ -134,15 +134,6 @@ def test_a_started_program_is_polled_waited_for_and_signaled():
     assert running.poll() is None
     assert running.wait(0.01) is None
     assert os.getsid(running.pid) == running.pid
-    running.signal_group(signal.SIGTERM)
+    running.signal(signal.SIGTERM)
     assert running.wait(60) == -signal.SIGTERM
     running.signal(signal.SIGTERM)
-    running.signal_group(signal.SIGTERM)
-
-
-def test_our_own_group_is_never_signaled():
-    running = start_program(["sleep", "600"], own_session=False)
-    with pytest.raises(ValueError, match="own process group"):
-        running.signal_group(signal.SIGTERM)
-    running.signal(signal.SIGKILL)
-    assert running.wait(60) == -signal.SIGKILL
