@@ -9,7 +9,7 @@ import pytest
 
 from airmem.model.gap import Gap
 from airmem.rules.allocation import UNREAD
-from airmem.rules.gaps import REMEDIES, advise
+from airmem.rules.gaps import DENIED, REMEDIES, UNMEASURABLE, advise
 from tests.architecture.house import HOUSE, Module, parse
 
 SOURCES = [
@@ -90,7 +90,5 @@ def test_a_remedy_that_is_given_stays():
 
 
 def test_what_ends_in_an_error_is_a_reason_that_occurs():
-    from airmem.commands.pss import DENIED, UNMEASURABLE
-
     assert set(REMEDIES) >= DENIED | UNMEASURABLE
     assert not DENIED & UNMEASURABLE
