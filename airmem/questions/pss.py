@@ -79,7 +79,7 @@ def answer_pss(
         tree=tree,
         cgroup=snapshot.cgroup,
         processes=_select(rows, selection),
-        gaps=_advise(reader, snapshot, sharing, with_exclusive, again),
+        gaps=_advise(reader, snapshot, sharing, with_exclusive, again, role_gaps=_role_gaps(rows, selection)),
         findings=check_memory(rows, tree, snapshot.cgroup),
         lineup=_line_up(snapshot) if with_mappings else None,
         change=None if before is None else _change(rows, before),
@@ -104,9 +104,20 @@ def _again(source: Source, root_pid: int, depth: str, with_exclusive: bool, with
 
 
 def _advise(
-    source: Source, snapshot: TreeSnapshot, sharing: TreeSharing | None, with_exclusive: bool, again: str
+    source: Source,
+    snapshot: TreeSnapshot,
+    sharing: TreeSharing | None,
+    with_exclusive: bool,
+    again: str,
+    *,
+    role_gaps: tuple[Gap, ...],
 ) -> tuple[Gap, ...]:
-    gaps = (*snapshot.gaps, *_bound_gaps(snapshot), *_sharing_gaps(source, snapshot, sharing, with_exclusive))
+    gaps = (
+        *snapshot.gaps,
+        *_bound_gaps(snapshot),
+        *_sharing_gaps(source, snapshot, sharing, with_exclusive),
+        *role_gaps,
+    )
     if not gaps:
         return ()
     from airmem.questions.advice import advise_here  # noqa: PLC0415  # most answers have none
@@ -180,6 +191,15 @@ def _has_unseen(snapshot: TreeSnapshot, sharing: TreeSharing | None) -> bool:
         if any(joined is None and one.depth in ("rollup", "mappings") for joined, one in pairs):
             return True
     return any(gap.fact == "process" for gap in snapshot.gaps)
+
+
+def _role_gaps(rows: tuple[ProcessRow, ...], selection: Selection | None) -> tuple[Gap, ...]:
+    """Return a gap that names the roles that there are where the one that was asked for is none of them."""
+    known = dict.fromkeys(word for row in rows for word in (row.role, row.component) if word)
+    if selection is None or selection.role is None or selection.role in known:
+        return ()
+    detail = f"no process of the tree is a {selection.role!r}; there are: {', '.join(known)}"
+    return (_gap(None, "processes", "no_such_role", detail),)
 
 
 def _select(rows: tuple[ProcessRow, ...], selection: Selection | None) -> tuple[ProcessRow, ...]:

@@ -43,6 +43,7 @@ REMEDIES = {
     "max_bytes": "Allow more than the parent's anonymous memory (INHERITED), or leave --max-bytes away",
     "not_cpython": "Pages are told all the same; objects and causes need CPython 3.10 or later, 64-bit, with a GIL",
     "too_large": "Ask for it with --depth pages, at an hour when a stall of some 30 ms for each GiB is harmless",
+    "no_such_role": "Give one of them to --role",
     "changing": "Ask again when the process is quieter; the other figures are not affected",
     "page_table_unreadable": f"{AS_ROOT}",
     "no_kpagecount": "Run airmem as root: /proc/kpagecount tells how often a page is mapped in the whole system",

@@ -111,3 +111,11 @@ def test_the_page_table_of_a_process_that_has_ended_is_gone_and_not_refused(laun
     target.kill()
     target.wait()
     assert explain_page_table(source, process)[0] == "gone"
+
+
+def test_a_role_that_nobody_has_is_told_with_those_that_there_are(run, launch):
+    answer = json.loads(run("pss", launch().pid, "--role", "nosuch", "--format", "json").stdout)
+    assert answer["processes"] == []
+    (gap,) = [one for one in answer["gaps"] if one["reason"] == "no_such_role"]
+    assert "parent" in gap["detail"]
+    assert "no_such_role" not in run("pss", launch().pid, "--role", "parent").stdout
