@@ -46,7 +46,7 @@ class _TakesSeveral(click.Command):
         return super().parse_args(ctx, spelled)
 
 
-@click.command("analyze", cls=_TakesSeveral, epilog=EPILOG)
+@click.command("analyze", short_help="What captures of memray hold, and what leaks.", cls=_TakesSeveral, epilog=EPILOG)
 @click.argument("paths", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--diff", "others", multiple=True, metavar="OTHER...", help="Compare with captures of another length.")
 @click.option("--application", multiple=True, metavar="PATH", help="What counts as the application: a folder, or pkg/.")

@@ -28,7 +28,7 @@ Examples:
 """
 
 
-@click.command("capture", epilog=EPILOG)
+@click.command("capture", short_help="All that airmem reads of a tree, in one file.", epilog=EPILOG)
 @click.argument("target", required=False, type=TargetName())
 @click.option("-o", "--output", type=FILE, metavar="FILE", help="Write to a new file of mode 0600.")
 @click.option("--force", is_flag=True, help="Replace the file of --output if it exists.")

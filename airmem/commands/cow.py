@@ -35,7 +35,7 @@ Examples:
 FRACTION = "Read this part of the copied pages, chosen at random: an estimate."
 
 
-@click.command("cow", epilog=EPILOG)
+@click.command("cow", short_help="Why workers no longer share memory, and what would help.", epilog=EPILOG)
 @target_options
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the first N types.  [default: 10]")
 @click.option("--fraction", type=Ratio(), metavar="RATIO", default=1.0, help=FRACTION)

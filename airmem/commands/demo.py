@@ -30,7 +30,7 @@ Exit status: 0 at the end of --for or on SIGTERM, 2 if it cannot be started, 130
 """
 
 
-@click.command("demo", epilog=EPILOG)
+@click.command("demo", short_help="A tree of processes with a known truth, to try it on.", epilog=EPILOG)
 @click.option("--workers", type=click.IntRange(1, 1024), default=4, show_default=True, help="How many to fork.")
 @click.option("--mode", type=click.Choice(tuple(MODES)), default="none", show_default=True, help="See below.")
 @click.option(

@@ -19,7 +19,7 @@ Examples:
 """
 
 
-@click.command("doctor", epilog=EPILOG)
+@click.command("doctor", short_help="What can be measured here, and what would help.", epilog=EPILOG)
 @click.argument("target", required=False, type=TargetName())
 @answer_options("text", "json")
 @click.option("-v", "--verbose", is_flag=True, help="Every fact that was found, and snippets to make a remedy last.")

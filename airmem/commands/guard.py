@@ -31,7 +31,12 @@ Examples:
 """
 
 
-@click.command("guard", epilog=EPILOG, context_settings={"ignore_unknown_options": False})
+@click.command(
+    "guard",
+    short_help="A health check that keeps the evidence when it fails.",
+    epilog=EPILOG,
+    context_settings={"ignore_unknown_options": False},
+)
 @click.argument("program", nargs=-1, metavar="[-- CHECK...]", type=click.UNPROCESSED)
 @click.option("--check", type=click.Choice(CHECKS), help="One of Airflow's own checks instead of a program.")
 @click.option("--component", "components", multiple=True, metavar="NAME", help="Only this one, for monitor, heartbeat.")

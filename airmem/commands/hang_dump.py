@@ -28,7 +28,7 @@ Examples:
 PAUSES = "airmem: --pause stops each process; what it writes or waits for just then may be cut short"
 
 
-@click.command("hang-dump", epilog=EPILOG)
+@click.command("hang-dump", short_help="Why processes stand still, and who waits for whom.", epilog=EPILOG)
 @click.argument("targets", nargs=-1, type=TargetName(), metavar="[TARGET]...")
 @click.option(
     "--looks", type=click.IntRange(2, 50), default=3, show_default=True, metavar="N", help="How often to look at /proc."

@@ -31,7 +31,7 @@ Examples:
 """
 
 
-@click.command("heap", epilog=EPILOG)
+@click.command("heap", short_help="Which objects hold the memory, by type.", epilog=EPILOG)
 @target_options
 @click.option("--diff", "other", metavar="OTHER", help="Compare with an earlier JSON answer, a capture, or a process.")
 @click.option("--type", "wanted_type", metavar="NAME", help="Show where the objects of this type lie.")

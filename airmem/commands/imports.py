@@ -38,7 +38,7 @@ def _component(_: click.Context, __: click.Parameter, value: str | None) -> str 
     return name
 
 
-@click.command("imports", epilog=EPILOG)
+@click.command("imports", short_help="What imports cost, and what can be left out.", epilog=EPILOG)
 @click.argument("modules", nargs=-1, metavar="[MODULE]...")
 @click.option("--python", type=FILE, metavar="PATH", help="The interpreter or virtual environment to import with.")
 @click.option(

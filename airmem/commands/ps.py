@@ -22,7 +22,7 @@ Examples:
 """
 
 
-@click.command("ps", epilog=EPILOG)
+@click.command("ps", short_help="Which services run here, as trees of processes.", epilog=EPILOG)
 @target_options
 @click.option("--all", "with_all", is_flag=True, help="Add Python programs that belong to no known service.")
 @answer_options("text", "json", "csv")

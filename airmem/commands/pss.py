@@ -31,7 +31,7 @@ Examples:
 """
 
 
-@click.command("pss", epilog=EPILOG)
+@click.command("pss", short_help="Whose memory it is, and with whom it is shared.", epilog=EPILOG)
 @target_options
 @click.option("--depth", type=click.Choice(DEPTHS), default="auto", show_default=True, help="How closely to look.")
 @click.option("--exclusive", is_flag=True, help="Add what ending the whole tree frees (needs /proc/kpagecount).")

@@ -44,7 +44,13 @@ class _AfterDashes(click.Command):
         return super().parse_args(ctx, args[:at])
 
 
-@click.command("trace", cls=_AfterDashes, epilog=EPILOG, options_metavar="[OPTIONS] [-- COMMAND...]")
+@click.command(
+    "trace",
+    short_help="Who allocates: a program recorded with memray, safely.",
+    cls=_AfterDashes,
+    epilog=EPILOG,
+    options_metavar="[OPTIONS] [-- COMMAND...]",
+)
 @click.argument("component", required=False)
 @click.option("--attach", type=TargetName(), metavar="TARGET", help="Record a process that runs: a pid or a component.")
 @click.option("--duration", type=Duration(), metavar="DURATION", help="With --attach: for how long.  [default: 60 s]")

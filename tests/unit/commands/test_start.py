@@ -67,6 +67,14 @@ def test_what_is_no_command(run, command):
     assert "No such command" in done.stderr
 
 
+def test_no_summary_of_a_command_is_cut(run):
+    listed = (
+        run("--help", variables={"COLUMNS": "80"}).stdout.partition("Commands:")[2].partition("Shell completion")[0]
+    )
+    assert len(listed.split("\n\n")[0].strip().splitlines()) > 10
+    assert "..." not in listed
+
+
 def test_each_command_has_help(run):
     from click import Context
 
