@@ -11,13 +11,14 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from airmem.collect.cpu_clocks import read_cpu_clocks
 from airmem.collect.dumps import Dumps
 from airmem.collect.ends import collect_outsiders, collect_sockets, search_holders, tree_holders, wanted_inodes
 from airmem.collect.gaps import gap
 from airmem.collect.hang_process import ProcessReader
 from airmem.collect.hang_source import begin
 from airmem.collect.host import collect_host
-from airmem.collect.looks import collect_look
+from airmem.collect.looks import LookTime, collect_look
 from airmem.collect.pressure import Pressures
 from airmem.collect.processes import collect_tree_processes
 from airmem.collect.source import open_source
@@ -118,7 +119,9 @@ def _missing_root(reader: HangReader, root_pid: int) -> Gap:
 
 def _look(source: HangSource, name: str, pids: list[int], place: dict[str, Any], has_stacks_before: bool) -> TreeLook:
     at_seconds = float(source.told(f"at {name}", source.elapsed_seconds))
-    return collect_look(source.layer(name), pids, str(place["machine"]), at_seconds, has_stacks_before)
+    clocks = source.told(f"CPU clocks {name}", read_cpu_clocks) or ()
+    when = LookTime(at_seconds, {int(cpu): float(seconds) for cpu, seconds in clocks})
+    return collect_look(source.layer(name), pids, str(place["machine"]), when, has_stacks_before)
 
 
 def _look_on(source: HangSource, first: TreeLook, pids: list[int], place: dict[str, Any]) -> list[TreeLook]:

@@ -14,7 +14,7 @@ IN_NO_CALL = -1
 
 
 class TaskStat(NamedTuple):
-    """What a line of stat says of a thread: its short name, state letter, parent process, CPU time and start."""
+    """What a line of stat says of a thread: its short name, state letter, parent, CPU time, start and last CPU."""
 
     command: str
     state: str
@@ -22,10 +22,11 @@ class TaskStat(NamedTuple):
     user_ticks: int
     system_ticks: int
     start_ticks: int
+    cpu: int
 
 
 class Schedule(NamedTuple):
-    """When a thread last began to run, on the scheduler's own clock, and how often it left the CPU; None unknown."""
+    """When a thread last began to run, on the clock of its CPU, and how often it left the CPU; None unknown."""
 
     ran_at_seconds: float | None
     voluntary_switch_count: int | None
@@ -44,6 +45,7 @@ def parse_task_stat(raw: bytes) -> TaskStat:
             user_ticks=int(fields[11]),
             system_ticks=int(fields[12]),
             start_ticks=int(fields[19]),
+            cpu=int(fields[36]),
         )
     except (ValueError, IndexError) as problem:
         raise Malformed(f"not a line of /proc/PID/task/TID/stat: {raw[:80]!r}") from problem

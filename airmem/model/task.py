@@ -28,8 +28,8 @@ class Task:
 
     `state` is the letter of /proc/PID/stat. `system_call` is None where it cannot be read (that needs the right to
     ptrace). `wait_channel` is the kernel function it sleeps in, empty if it runs or that cannot be read.
-    `idle_seconds` is how long ago it last ran, None where /proc/PID/sched does not exist; off by a fraction of a
-    second. `user_ticks` and `system_ticks` are its CPU time since its start.
+    `idle_seconds` is how long ago it last ran, by the clock of its CPU, None where /proc/PID/sched does not exist.
+    `user_ticks` and `system_ticks` are its CPU time since its start.
     """
 
     tid: int

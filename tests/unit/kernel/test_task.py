@@ -32,6 +32,7 @@ def test_a_stat_line_whose_command_looks_like_fields():
     found = parse_task_stat(STAT)
     assert (found.command, found.state, found.parent_pid) == ("evil) S) x", "S", 20864)
     assert (found.user_ticks, found.system_ticks, found.start_ticks) == (14, 3, 1150644)
+    assert found.cpu == 0
 
 
 def test_a_system_call_has_a_name_and_six_arguments():
