@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,7 @@ def test_two_that_begin_at_once_are_told_of_each_other(start: Start, place, tmp_
     loser = next(words for one, words in zip(both, said, strict=True) if one.returncode)
     assert sorted(one.returncode for one in both) == [0, 5]
     assert any(words in loser for words in ("just now", "traces process", "silently end the first")), loser
-    assert "permission" not in loser
+    assert "permission" not in loser or "If nobody else attached to it just now" in loser
     assert target.process.poll() is None
 
 
@@ -262,6 +263,17 @@ def test_a_target_that_ends_meanwhile_is_told(start: Start, place):
     assert b"the process ended" in output
 
 
+def fill(disk: Path) -> None:
+    """Take all room of a disk on which somebody else writes meanwhile."""
+    with open(disk / "filler", "wb") as file:
+        while True:
+            room = os.statvfs(disk)
+            if not room.f_bavail:
+                return
+            with suppress(OSError):  # somebody was faster
+                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), room.f_bavail * room.f_frsize)
+
+
 def test_a_full_disk_is_told_and_does_not_keep_memray_in_the_process(start: Start, small_disk: Path, tmp_path):
     said = tmp_path / "said"
     with said.open("w") as file:
@@ -270,9 +282,7 @@ def test_a_full_disk_is_told_and_does_not_keep_memray_in_the_process(start: Star
     line = [sys.executable, "-m", "airmem", "trace", "--attach", str(target.pid), "--duration", "60", "--budget", "3M"]
     airmem = subprocess.Popen([*line, "--yes", "-o", str(place)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     bring_to("recording", "busy", target, place, place)
-    room = os.statvfs(small_disk)
-    with open(small_disk / "filler", "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize)
+    fill(small_disk)
     output, errors = airmem.communicate(timeout=DEADLINE_SECONDS)
     assert airmem.returncode == 0, errors
     assert b"the disk was nearly full" in output

@@ -82,6 +82,9 @@ def test_the_parts_are_those_that_sets_of_frames_give(tree):
 def test_a_tree_is_the_union_of_its_pages(tree):
     tables, parents = tree
     answer = attribute_sharing(tables, parents, with_exclusive=True)
+    if not any(answer.by_process):
+        assert (answer.distinct_bytes, answer.exclusive_bytes) == (None, None)  # no page table could be read
+        return
     inside = Counter(frame for position in range(len(parents)) for frame in counted_frames(tables.final(position)))
     assert answer.distinct_bytes == len(inside) * PAGE_BYTES
     exclusive = sum(tables.mappings[frame] == count for frame, count in inside.items())
