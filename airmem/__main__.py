@@ -18,6 +18,9 @@ def run() -> None:
         status = main()
     except KeyboardInterrupt:  # before main could say so
         status = 130
+    except MemoryError:  # likewise
+        os.write(2, b"airmem: not enough memory to start: ulimit -v\n")
+        status = 5
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:  # as it is when the caller has closed it

@@ -15,9 +15,11 @@ COMMANDS_FOLDER = os.path.join(os.path.dirname(__file__), "commands")
 FAULT = 70
 INTERRUPTED = 130
 UNMEASURABLE = 5
-MORE_MEMORY = (
-    "Give airmem more memory (ulimit -v, the limit of its container), read less (cow --max-bytes, pss --depth rollup),"
-    " or make a capture and ask it elsewhere"
+NO_THREAD = "can't start new thread"
+LITTLE_MEMORY = (
+    b"airmem: not enough memory, or no thread left, for this answer\n"
+    b"  Give airmem more (ulimit -v and -u, the limits of its container), read less (cow --max-bytes, pss --depth"
+    b" rollup), or make a capture and ask it elsewhere\n"
 )
 
 
@@ -92,13 +94,29 @@ def _say(cause: str, remedy: str, status: int, lines: tuple[str, ...] = ()) -> i
     return status
 
 
+def _is_memory(fault: Exception) -> bool:
+    if isinstance(fault, OSError):
+        return fault.errno == ENOMEM
+    # A library that found no room, in the words of the dynamic linker, and a thread, in those of CPython.
+    return isinstance(fault, MemoryError) or any(words in str(fault) for words in ("failed to map segment", NO_THREAD))
+
+
 def _report_fault(fault: Exception) -> int:
+    try:
+        if not _is_memory(fault):
+            return _report_bug(fault)
+    except MemoryError:
+        pass  # what came before it was memory too, by another name
+    # What is ready is written as it is: where memory is short, nothing else can be imported or put together.
+    os.write(2, LITTLE_MEMORY)
+    return UNMEASURABLE
+
+
+def _report_bug(fault: Exception) -> int:
     import traceback  # noqa: PLC0415
 
     if os.environ.get("AIRMEM_TRACEBACK"):
         traceback.print_exception(fault)
-    if isinstance(fault, MemoryError) or (isinstance(fault, OSError) and fault.errno == ENOMEM):
-        return _say("not enough memory for this answer", MORE_MEMORY, UNMEASURABLE)
     place = traceback.extract_tb(fault.__traceback__)[-1]
     where = f"{os.path.basename(place.filename)}:{place.lineno}"
     remedy = "This is a fault of airmem; AIRMEM_TRACEBACK=1 shows where. Please report it."

@@ -108,22 +108,15 @@ def choose_depth(reader: Source, tree: tuple[Process, ...], depth: str) -> tuple
         return "rollup", (_sharing_gap("too_large", detail),)
     if obstacle := reader.frames_obstacle():
         return "rollup", (_sharing_gap(*obstacle),)
-    if not _has_numpy():
-        return "rollup", (_sharing_gap("no_numpy", "numpy, which compares page tables, cannot be imported"),)
+    from airmem.collect.numbers import numpy_obstacle  # noqa: PLC0415  # not needed for sums
+
+    if obstacle := numpy_obstacle("compares page tables"):
+        return "rollup", (_sharing_gap(*obstacle),)
     return "pages", ()
 
 
 def _sharing_gap(reason: str, detail: str) -> Gap:
     return gap(None, "sharing", reason, detail)
-
-
-def _has_numpy() -> bool:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads triple the cost of the import
-    try:
-        import numpy  # noqa: F401, PLC0415
-    except ImportError:
-        return False
-    return True
 
 
 def _page_tables(reader: Source, processes: tuple[ProcessSnapshot, ...]) -> PageTables:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airmem.capture.collector import Collector, Host, Sink, fields_of
 from airmem.collect.access import explain_denial
 from airmem.collect.gaps import gap
+from airmem.collect.numbers import require_numpy
 from airmem.collect.source import open_source
 from airmem.collect.tree import choose_depth, find_tree
 from airmem.errors import NotMeasurable, NotPermitted, ProcessGone
@@ -106,12 +106,10 @@ def _frames(source: Source, tree: tuple[Process, ...], with_pages: bool | None) 
 
 def _content_frames(source: Source, root_pid: int, host: Host, stack: ExitStack) -> ContentFrames:
     """Return what keeps page tables and contents. Errors: NotMeasurable, NotPermitted, ProcessGone."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads triple the cost of the import
-    try:
-        from airmem.capture.contents import ContentFrames  # noqa: PLC0415  # imports numpy
-        from airmem.collect.contents import LiveContents  # noqa: PLC0415
-    except ImportError as problem:
-        raise NotMeasurable("numpy, which keeps pages apart, cannot be imported", "pip install numpy") from problem
+    require_numpy("keeps pages apart")
+    from airmem.capture.contents import ContentFrames  # noqa: PLC0415  # imports numpy
+    from airmem.collect.contents import LiveContents  # noqa: PLC0415
+
     contents = stack.enter_context(LiveContents(source))
     starts = {pid: int(fields_of(line)[19]) for pid, line in host.lines.items()}
     try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from airmem.collect import clock
 from airmem.collect.gaps import gap
+from airmem.collect.numbers import require_numpy
 from airmem.collect.pacing import Pace
 from airmem.collect.processes import read_process
 from airmem.collect.sockets import LiveListeners
@@ -145,11 +145,9 @@ class _Question:
         return snapshot
 
     def _open_tables(self, snapshot: TreeSnapshot, pace: Pace) -> LiveAnonymousTables:
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads triple the cost of the import
-        try:
-            from airmem.collect.anonymous import LiveAnonymousTables  # noqa: PLC0415  # imports numpy
-        except ImportError as problem:
-            raise NotMeasurable("numpy, which compares pages, cannot be imported", "pip install numpy") from problem
+        require_numpy("compares pages")
+        from airmem.collect.anonymous import LiveAnonymousTables  # noqa: PLC0415  # imports numpy
+
         tables = LiveAnonymousTables(self._reader, snapshot.processes, pace)
         if not tables.shows_frames and (obstacle := self._reader.frames_obstacle()):
             self._gaps.append(gap(None, "writer", *obstacle))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from airmem.collect import clock
 from airmem.collect.gaps import gap
+from airmem.collect.numbers import require_numpy
 from airmem.collect.pacing import Pace
 from airmem.collect.sockets import LiveListeners
 from airmem.collect.source import open_source
@@ -99,7 +99,7 @@ class _Look:
         """Return the answer; its head's duration is still to be filled in."""
         pace = Pace(self._reader)
         pace.watch(one.process.key for one in self._snapshot.processes)
-        _require_numpy()
+        require_numpy("looks through pages")
         from airmem.analysis.heap_types import (  # noqa: PLC0415  # imports numpy
             HeapNames,
             find_places,
@@ -271,11 +271,3 @@ def _row(
         inherited_bytes=inherited_bytes,
         types=types,
     )
-
-
-def _require_numpy() -> None:
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads triple the cost of the import
-    try:
-        import numpy  # noqa: F401, PLC0415
-    except ImportError as problem:
-        raise NotMeasurable("numpy, which looks through pages, cannot be imported", "pip install numpy") from problem

@@ -40,6 +40,7 @@ REMEDIES = {
     "gvisor": "Ask the host: the sandbox's own memory shows in the control group, not in its processes",
     "no_page_frames": "For exact sharing run airmem as root on the host, or in a privileged container",
     "no_numpy": "pip install numpy",
+    "little_memory": "Give airmem more memory (ulimit -v, the limit of its container)",
     "max_bytes": "Allow more than the parent's anonymous memory (INHERITED), or leave --max-bytes away",
     "not_cpython": "Pages are told all the same; objects and causes need CPython 3.10 or later, 64-bit, with a GIL",
     "too_large": "Ask for it with --depth pages, at an hour when a stall of some 30 ms for each GiB is harmless",
