@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import datetime
+import gettext
 import inspect
 import os
 import shutil
 import subprocess
 import sys
+import uuid
 
 import pytest
 
-from airmem._click import clean_line
+from airmem._click import clean_line, same_number, same_text
 from airmem._version import __version__
 
 OWN = str(os.getpid())
 HEAVY = {"numpy", "rich", "psutil", "memray", "asyncio", "multiprocessing", "importlib.metadata"}
-SLOW = HEAVY | {"inspect", "ast", "dis", "tokenize", "platform", "dataclasses"}
+SLOW = HEAVY | {"inspect", "datetime", "gettext", "locale", "uuid", "ast", "dis", "tokenize", "platform", "dataclasses"}
 """What no short command needs; help texts of several lines do."""
 
 
@@ -105,9 +108,35 @@ def test_a_help_text_is_cleaned_as_inspect_does(text):
 
 def test_click_finds_all_of_the_modules_that_are_not_loaded_at_first():
     code = (
-        "import sys; from airmem._click import click; assert not {'inspect', 'platform'} & set(sys.modules);"
+        "import sys; from airmem._click import STAND_INS, click;"
+        "assert not {*STAND_INS, 'platform', 'locale'} & set(sys.modules);"
         "assert click.core.inspect.isfunction(len) is False; import inspect, platform;"
         "assert click.core.inspect.signature is inspect.signature; print(platform.system(), inspect.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "Linux inspect\n"
+
+
+def test_options_of_the_types_whose_modules_are_not_loaded_at_first_work():
+    code = (
+        "from airmem._click import click\n"
+        "@click.command()\n@click.option('--day', type=click.DateTime())\n@click.option('--id', type=click.UUID)\n"
+        "def show(**given): print(given)\n"
+        "assert not isinstance('', click.types.datetime)\n"
+        "show(['--day', '2026-01-02', '--id', '0' * 32], standalone_mode=False)\n"
+        "import datetime, uuid\n"
+        "show.callback(day=click.DateTime().convert(datetime.datetime(2026, 1, 2), None, None),"
+        " id=click.UUID.convert(uuid.UUID(int=0), None, None))\n"
+        "show(['--id', 'none'], prog_name='show')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    given = {"day": datetime.datetime(2026, 1, 2), "id": uuid.UUID(int=0)}  # click's have no zone
+    assert done.stdout.splitlines() == [str(given)] * 2
+    assert done.returncode == 2
+    assert "'none' is not a valid UUID" in done.stderr
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_words_are_chosen_as_gettext_does(count):
+    assert same_number("a file", "files", count) == gettext.ngettext("a file", "files", count)
+    assert same_text("a file") == gettext.gettext("a file")
