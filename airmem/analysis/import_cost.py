@@ -168,7 +168,7 @@ def _lines_from_outside(
 ) -> dict[str, tuple[ImportLine, ...]]:
     """Return, for what retains much, the lines that pull it in from modules that would stay."""
     heavy = {graph.nodes[name] for name, (size_bytes, _) in retained.items() if size_bytes >= DETAILED_BYTES}
-    found: dict[str, dict[tuple[str, int], ImportLine]] = {graph.names[node]: {} for node in heavy}
+    found: dict[str, dict[tuple[str, int], str]] = {graph.names[node]: {} for node in heavy}
     for need in record.needs:
         targets = graph.targets(need)
         if heavy.isdisjoint(targets):
@@ -176,17 +176,19 @@ def _lines_from_outside(
         importer, _, _, path, line = need
         for node in targets & heavy:
             name = graph.names[node]
-            if importer != name and not importer.startswith(name + ".") and (path, line) not in found[name]:
-                found[name][path, line] = ImportLine(importer=importer, path=path, line=line)
-    return {name: _outside(graph, name, tuple(lines.values())) for name, lines in found.items()}
+            if importer != name and not importer.startswith(name + "."):
+                found[name].setdefault((path, line), importer)
+    return {name: _outside(graph, name, lines) for name, lines in found.items()}
 
 
-def _outside(graph: ImportGraph, name: str, lines: tuple[ImportLine, ...]) -> tuple[ImportLine, ...]:
-    """Leave out the lines of modules that would go with it."""
-    if len(lines) < 2:
-        return lines
-    gone = graph.gone_with(name)
-    return tuple(one for one in lines if graph.nodes.get(one.importer, ROOT) not in gone)
+def _outside(graph: ImportGraph, name: str, lines: dict[tuple[str, int], str]) -> tuple[ImportLine, ...]:
+    """Return the lines, with who imports there, but not those of modules that would go with it."""
+    gone = graph.gone_with(name) if len(lines) > 1 else set()
+    return tuple(
+        ImportLine(importer=importer, path=path, line=line)
+        for (path, line), importer in lines.items()
+        if graph.nodes.get(importer, ROOT) not in gone
+    )
 
 
 def _cost(

@@ -22,8 +22,6 @@ else:
 
 T = TypeVar("T")
 
-_set = object.__setattr__
-
 
 class _Fields:
     """A noun's `__dataclass_fields__`, made when a function of `dataclasses` first asks for it."""
@@ -54,6 +52,7 @@ def noun(cls: type[T]) -> type[T]:
     body["__field_defaults__"] = {name: cls.__dict__[name] for name in names if name in cls.__dict__}
     made: Any = type(cls)(cls.__name__, cls.__bases__, body)  # type: ignore[misc]  # the metaclass makes a class
     made.__qualname__ = cls.__qualname__
+    made.__field_setters__ = tuple([(name, made.__dict__[name].__set__) for name in names])
     return made  # type: ignore[no-any-return]
 
 
@@ -64,16 +63,16 @@ def replace(one: T, **changes: Any) -> T:
 
 
 def _init(self: Any, **values: Any) -> None:
-    names = self.__slots__
-    if len(values) < len(names):
+    setters = self.__field_setters__
+    if len(values) < len(setters):
         values = {**self.__field_defaults__, **values}
     try:
-        for name in names:
-            _set(self, name, values.pop(name))
+        for name, put in setters:
+            put(self, values[name])
     except KeyError as missing:
         raise TypeError(f"{type(self).__name__} lacks {missing}") from None
-    if values:
-        raise TypeError(f"{type(self).__name__} has no {', '.join(values)}")
+    if len(values) > len(setters):
+        raise TypeError(f"{type(self).__name__} has no {', '.join(values.keys() - set(self.__slots__))}")
 
 
 def _refuse(self: Any, name: str, *_: Any) -> None:
