@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from airmem.collect.page_runs import Runs, blank, cover_ranges, cut_runs, pieces_of, subtract_runs
 from airmem.errors import Malformed
 from airmem.kernel.maps import UNCOUNTED, parse_maps_ranges
 from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
@@ -19,19 +20,16 @@ from airmem.model.process import Process
 from airmem.model.snapshot import ProcessSnapshot
 from airmem.units import PAGE_BYTES
 
-GAP_PAGES = 256
-"""Ranges this close are read in one call: a hole costs 2.4 ns a page, a call as much as 400 pages."""
-
-SLACK_PAGES = 2048
-"""How much beyond each range is looked at, since heaps of forked workers grow at the edges of their parent's."""
-
 SPARSE_PAGES = 1 << 22
 """From 16 GiB (of 4 KiB pages) of addresses on, mappings without resident pages are looked up and left out."""
 
 MOST_PAGES = 1 << 26
 """More than 256 GiB of addresses in mappings with resident pages are not read: 512 MiB of words."""
 
-LAST_PAGE = (1 << 47) // PAGE_BYTES
+AHEAD_PROCESSES = 16
+AHEAD_WORDS = 1 << 22
+"""So many siblings are read in one go, and at most so many words of them (32 MiB) are held."""
+
 COUNT_GAP = 64
 """Page frames this close are read from kpagecount in one call."""
 
@@ -39,8 +37,6 @@ COUNT_BATCH = 1 << 12
 """Stretches of kpagecount are read so many at a time, to stay small."""
 
 Words: TypeAlias = "npt.NDArray[np.uint64]"
-Runs: TypeAlias = tuple[tuple[int, int], ...]
-"""(first page, page count), ascending."""
 
 
 class LivePageTables:
@@ -51,19 +47,66 @@ class LivePageTables:
         self._processes = processes
         self.zero_frames = reader.zero_frames()
         self._uncounted = find_uncounted(reader)
-        self._spare: Words | None = None  # reused: fresh memory for each table would cost as much as comparing it
+        self._spares: list[Words] = []  # reused: fresh memory for each table would cost as much as comparing it
+        self._ahead: dict[int, Words] = {}
 
     def read(self, position: int, like: PageTable | None) -> PageTable | None:
         """Return the page table of the process at this position, or None if it cannot be read."""
         snapshot = self._processes[position]
-        if snapshot.account.rss_bytes is None or snapshot.depth not in ("rollup", "mappings"):
+        if not _has_table(snapshot):
             return None
+        if like is not None:
+            words = self._words_like(like, position)
+            if words is None:
+                return None
+            return PageTable(runs=like.runs, words=words, is_complete=False, account=snapshot.account)
         with suppress(OSError), self._reader.process(snapshot.process.pid) as files:
-            if like is not None:
-                words = _read_words(files, like.runs, self._take_spare(len(like.words)))
-                return PageTable(runs=like.runs, words=words, is_complete=False, account=snapshot.account)
             return _read_whole_table(files, snapshot.process, self._uncounted)
         return None
+
+    def _words_like(self, like: PageTable, position: int) -> Words | None:
+        """Return the words of a process over the runs of its parent's table, or None if they cannot be read."""
+        if position not in self._ahead:
+            self._read_ahead(like, self._with_siblings(position, len(like.words)))
+        return self._ahead.pop(position, None)
+
+    def _with_siblings(self, position: int, word_count: int) -> list[int]:
+        """Return a position and those after it of processes with the same parent, as many as are read in one go."""
+        parent = self._processes[position].process.parent_pid
+        most = min(AHEAD_PROCESSES, AHEAD_WORDS // max(1, word_count)) if self._reader.is_live else 1
+        found = [position]
+        for following in range(position + 1, min(position + most, len(self._processes))):
+            if self._processes[following].process.parent_pid != parent:
+                break
+            if _has_table(self._processes[following]):
+                found.append(following)
+        return found
+
+    def _read_ahead(self, like: PageTable, positions: list[int]) -> None:
+        """Keep the words of several processes over the runs of their parent's table; not of those that have gone."""
+        self._ahead = {}
+        with ExitStack() as stack:
+            opened: dict[int, ProcessFiles] = {}
+            for position in positions:
+                with suppress(OSError):
+                    files = self._reader.process(self._processes[position].process.pid)
+                    opened[position] = stack.enter_context(files)
+                    self._ahead[position] = self._take_spare(len(like.words))
+            filled = 0
+            for part in cut_runs(like.runs) if len(opened) > 1 else [like.runs]:
+                end = filled + sum(count for _, count in part)
+                for position, files in opened.items():
+                    self._fill(files, part, position, filled, end)
+                filled = end
+
+    def _fill(self, files: ProcessFiles, part: Runs, position: int, begin: int, end: int) -> None:
+        words = self._ahead.get(position)
+        if words is None:
+            return
+        try:
+            files.read_words("pagemap", part, memoryview(words[begin:end].view(np.uint8)))  # type: ignore[arg-type]
+        except OSError:  # it has ended, or may not be read
+            del self._ahead[position]
 
     def complete(self, position: int, table: PageTable) -> PageTable | None:
         """Return a table of this process with what its own maps have beyond it, or None if they cannot be read."""
@@ -75,11 +118,11 @@ class LivePageTables:
 
     def release(self, table: PageTable) -> None:
         """Take a table back: its words may be overwritten by the next one that is read."""
-        self._spare = table.words
+        self._spares.append(table.words)
 
-    def _take_spare(self, count: int) -> Words | None:
-        spare, self._spare = self._spare, None
-        return spare if spare is not None and len(spare) == count else None
+    def _take_spare(self, count: int) -> Words:
+        spare = self._spares.pop() if self._spares else None
+        return spare if spare is not None and len(spare) == count else np.empty(count, np.uint64)
 
     def mapping_counts(self, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
         """Return how often each page frame is mapped in the whole system, or None without /proc/kpagecount."""
@@ -123,8 +166,12 @@ def _is_counted(smaps: bytes, name: bytes) -> bool:
     return bool(mappings[0].account.rss_bytes)
 
 
-def _read_words(files: ProcessFiles, runs: Runs, spare: Words | None = None) -> Words:
-    words = np.empty(sum(count for _, count in runs), np.uint64) if spare is None else spare
+def _has_table(snapshot: ProcessSnapshot) -> bool:
+    return snapshot.account.rss_bytes is not None and snapshot.depth in ("rollup", "mappings")
+
+
+def _read_words(files: ProcessFiles, runs: Runs) -> Words:
+    words = np.empty(sum(count for _, count in runs), np.uint64)
     files.read_words("pagemap", runs, memoryview(words.view(np.uint8)))  # type: ignore[arg-type]
     return words
 
@@ -135,55 +182,30 @@ def _read_whole_table(files: ProcessFiles, process: Process, uncounted: tuple[by
         return None
     account, ranges = _account_and_ranges(files, uncounted)
     counted = [(start, end) for start, end, is_counted in ranges if is_counted]
-    runs = _merge(counted)
+    runs = cover_ranges(counted)
     if sum(count for _, count in runs) > MOST_PAGES:
         return None
     words = _read_words(files, runs)
     for start, end, is_counted in ranges:
         if not is_counted:
-            _blank(words, runs, start // PAGE_BYTES, end // PAGE_BYTES)
+            blank(words, runs, start // PAGE_BYTES, end // PAGE_BYTES)
     return PageTable(runs=runs, words=words, is_complete=True, account=account)
 
 
 def _extend(files: ProcessFiles, table: PageTable, uncounted: tuple[bytes, ...]) -> PageTable:
     """Return a table with the words of those ranges of the process that it lacks."""
     ranges = parse_maps_ranges(files.read("maps"), uncounted)
-    own = _merge([(start, end) for start, end, is_counted in ranges if is_counted])
-    extra = _subtract(own, table.runs)
+    own = cover_ranges([(start, end) for start, end, is_counted in ranges if is_counted])
+    extra = subtract_runs(own, table.runs)
     more = _read_words(files, extra)
-    pieces = {first: (count, words) for (first, count), words in _pieces(table.runs, table.words)}
-    pieces.update({first: (count, words) for (first, count), words in _pieces(extra, more)})
+    pieces = {first: (count, words) for (first, count), words in pieces_of(table.runs, table.words)}
+    pieces.update({first: (count, words) for (first, count), words in pieces_of(extra, more)})
     runs = tuple((first, pieces[first][0]) for first in sorted(pieces))
     words = np.concatenate([pieces[first][1] for first, _ in runs])
     for start, end, is_counted in ranges:
         if not is_counted:
-            _blank(words, runs, start // PAGE_BYTES, end // PAGE_BYTES)
+            blank(words, runs, start // PAGE_BYTES, end // PAGE_BYTES)
     return PageTable(runs=runs, words=words, is_complete=True, account=table.account)
-
-
-def _pieces(runs: Runs, words: Words) -> list[tuple[tuple[int, int], Words]]:
-    pieces = []
-    offset = 0
-    for first, count in runs:
-        pieces.append(((first, count), words[offset : offset + count]))
-        offset += count
-    return pieces
-
-
-def _subtract(runs: Runs, known: Runs) -> Runs:
-    """Return the parts of runs that no known run covers."""
-    left = []
-    for first, count in runs:
-        at, end = first, first + count
-        for known_first, known_count in known:
-            if known_first + known_count <= at or known_first >= end:
-                continue
-            if known_first > at:
-                left.append((at, known_first - at))
-            at = min(end, known_first + known_count)
-        if at < end:
-            left.append((at, end - at))
-    return tuple(left)
 
 
 def _account_and_ranges(
@@ -209,29 +231,6 @@ def _by_smaps(files: ProcessFiles, account: MemoryAccount) -> tuple[MemoryAccoun
         if mapping.account.rss_bytes or mapping.is_hugetlb
     ]
     return (account if account.rss_bytes is not None else sum_mappings(mappings)), ranges
-
-
-def _merge(ranges: list[tuple[int, int]]) -> Runs:
-    """Return runs of pages (first, count) that cover the ranges of addresses and some slack around them."""
-    runs: list[list[int]] = []
-    for start, end in ranges:
-        first = max(0, start // PAGE_BYTES - SLACK_PAGES)
-        last = max(first, min(LAST_PAGE, end // PAGE_BYTES + SLACK_PAGES))
-        if runs and first - runs[-1][1] <= GAP_PAGES:
-            runs[-1][1] = max(runs[-1][1], last)
-        else:
-            runs.append([first, last])
-    return tuple((first, last - first) for first, last in runs)
-
-
-def _blank(words: Words, runs: Runs, first: int, last: int) -> None:
-    """Set the words of a range of pages to 0."""
-    offset = 0
-    for start, count in runs:
-        low, high = max(first, start), min(last, start + count)
-        if low < high:
-            words[offset + low - start : offset + high - start] = 0
-        offset += count
 
 
 def _close_runs(frames: npt.NDArray[np.int64]) -> list[tuple[int, int]]:

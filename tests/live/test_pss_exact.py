@@ -6,14 +6,19 @@ not change what it measures. What is left is the kernel's [vdso], which everybod
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 import psutil
 import pytest
 
+from airmem.analysis.sharing import attribute_sharing
+from airmem.collect.source import open_source
+from airmem.collect.tree import collect_tree
 from tests.live.conftest import Start, ask, by_pid
 from tests.live.oracle import PAGE_BYTES, TreeCount, count_tree, read_rollup
-from tests.live.tree import Target
+from tests.live.tree import Target, is_gone, wait_until
 
 PSS_TOLERANCE_BYTES = 8 * 1024
 ROLLUP_ROWS = {
@@ -30,7 +35,7 @@ ROLLUP_ROWS = {
 SHARES = ("parent_bytes", "siblings_bytes", "outside_bytes")
 
 
-@pytest.fixture(params=["disjoint", "overlapping", "thp zero", "demo gc", "demo mixed"])
+@pytest.fixture(params=["disjoint", "overlapping", "thp zero", "demo gc", "demo mixed", "demo data --workers 19"])
 def tree(request: pytest.FixtureRequest, start: Start, private_python: list[str], private_airmem: list[str]) -> Target:
     """A frozen tree of each kind, run by the private interpreter."""
     kind, *words = request.param.split()
@@ -91,6 +96,24 @@ def test_pages_agree_with_brute_force(tree: Target, oracle: TreeCount) -> None:
         assert row["sharing"] == {name: getattr(count, name) for name in SHARES}
     assert answer["tree"]["distinct_bytes"] == oracle.distinct_bytes
     assert answer["tree"]["exclusive_bytes"] == oracle.exclusive_bytes
+
+
+def test_one_that_has_gone_takes_no_other_with_it(start: Start, private_airmem: list[str], page_frames: None) -> None:
+    """Page tables of siblings are read together, by turns; here one of them ends before that."""
+    target = start(command=[*private_airmem, "demo", "--megabytes", "16", "--mode", "data", "--workers", "19"])
+    snapshot = collect_tree(open_source(), target.freeze().pid, "pages")
+    pids = [one.process.pid for one in snapshot.processes]
+    assert snapshot.page_tables is not None
+    os.kill(pids[7], signal.SIGKILL)
+    wait_until(lambda: is_gone(pids[7]), "its end")
+    found = attribute_sharing(snapshot.page_tables, [None, *[0] * 19]).by_process
+    assert [position for position, one in enumerate(found) if one is None] == [7]
+    for one in found[1:]:
+        sharing, account = one or (None, None)
+        if sharing is not None and account is not None:
+            assert sharing.parent_bytes > (4 << 20)
+            parts = account.uss_bytes + sharing.parent_bytes + sharing.siblings_bytes + sharing.outside_bytes
+            assert parts == account.rss_bytes
 
 
 def test_the_parts_add_up(tree: Target, page_frames: None) -> None:
