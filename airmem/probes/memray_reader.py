@@ -23,6 +23,7 @@ import os
 import resource
 import signal
 import sys
+from operator import itemgetter
 
 if __name__ == "__main__":
     del sys.path[0]  # this folder: a module in it must not stand for another of the same name
@@ -57,6 +58,7 @@ PR_SET_PDEATHSIG = 1
 """prctl(2): a child that reads a view ends with its parent."""
 
 NO_FRAME = ("", "", 0)
+PATH = itemgetter(1)
 LIBRARIES = ("/site-packages/", "/dist-packages/")
 STANDARD_FOLDERS = ("/lib/python3", "/lib64/python3", "/Lib/")
 IMPORT_SYSTEM = "<frozen importlib."
@@ -69,10 +71,14 @@ class Places:
     def __init__(self, application: list[str]) -> None:
         self._application = tuple(application)
         self.kinds: dict[str, int] = {}
+        self.passed: set[str] = set()
+        """The paths that were looked at and are not the application's."""
 
     def look(self, path: str) -> int:
         """Return IMPORTS (import system), OTHER (standard library), PACKAGE, APPLICATION or OWN (memray); keep it."""
         kind = self.kinds[path] = self._kind(path)
+        if kind != APPLICATION:
+            self.passed.add(path)
         return kind
 
     def _kind(self, path: str) -> int:
@@ -106,31 +112,24 @@ class View:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._functions: dict[tuple[str, str], list[int]] = {}
-        self._causes: dict[tuple[Frame, str], list[int]] = {}
-        self._allocators: dict[int, list[int]] = {}
+        self._sums: dict[tuple[str, str, Frame, str, int], list[int]] = {}
         self._near = 0
         self.stack_count = 0
-        self.total_bytes = 0
 
     def add_all(self, records: Iterable[Any]) -> None:
         """Add records; each is dropped before the next comes."""
+        sums, reduce = self._sums, self._reduce
         for record in records:
-            size_bytes, count = record.size, record.n_allocations
-            inner, application, package = self._reduce(record)
+            (function, path, _), application, package = reduce(record)
+            _add(sums, (function, path, application, package, record.allocator), record.size, record.n_allocations)
             self.stack_count += 1
-            self.total_bytes += size_bytes
-            _add(self._functions, inner[:2], size_bytes, count)
-            _add(self._causes, (application, package), size_bytes, count)
-            if record.allocator == MMAP:
-                self._causes[application, package][2] += size_bytes
-            _add(self._allocators, record.allocator, size_bytes, count)
 
     def rows(self, least_bytes: int) -> dict[str, Any]:
         """Return the sums, ready for JSON; functions below `least_bytes` are one row without a name."""
+        by_function, by_cause, by_allocator = self._fold()
         functions: list[tuple[str, str, int, int]] = []
         rest = [0, 0]
-        for name, (size_bytes, count, _) in self._functions.items():
+        for name, (size_bytes, count, _) in by_function.items():
             if size_bytes >= least_bytes:
                 functions.append((name[0], name[1], size_bytes, count))
             else:
@@ -138,17 +137,31 @@ class View:
         if rest[1]:
             functions.append(("", "", rest[0], rest[1]))
         causes: dict[tuple[Frame, str], list[int]] = {}
-        for (frame, package), (size_bytes, count, mapped_bytes) in self._causes.items():
+        for (frame, package), (size_bytes, count, mapped_bytes) in by_cause.items():
             key = (frame if size_bytes >= LEAST_CAUSE_BYTES else NO_FRAME, package)
             _add(causes, key, size_bytes, count)
             causes[key][2] += mapped_bytes
         return {
-            "total_bytes": self.total_bytes,
+            "total_bytes": sum(size_bytes for size_bytes, _, _ in by_allocator.values()),
             "stack_count": self.stack_count,
             "functions": functions,
             "causes": [(*frame, package, *sums) for (frame, package), sums in causes.items()],
-            "allocators": [(number, *sums[:2]) for number, sums in self._allocators.items()],
+            "allocators": [(number, *sums[:2]) for number, sums in by_allocator.items()],
         }
+
+    def _fold(
+        self,
+    ) -> tuple[dict[tuple[str, str], list[int]], dict[tuple[Frame, str], list[int]], dict[int, list[int]]]:
+        """Return [bytes, allocations, bytes mapped] by innermost function, by cause, and by allocator."""
+        by_function: dict[tuple[str, str], list[int]] = {}
+        by_cause: dict[tuple[Frame, str], list[int]] = {}
+        by_allocator: dict[int, list[int]] = {}
+        for (function, path, application, package, allocator), (size_bytes, count, _) in self._sums.items():
+            _add(by_function, (function, path), size_bytes, count)
+            _add(by_cause, (application, package), size_bytes, count)
+            by_cause[application, package][2] += size_bytes if allocator == MMAP else 0
+            _add(by_allocator, allocator, size_bytes, count)
+        return by_function, by_cause, by_allocator
 
     def _reduce(self, record: Any) -> tuple[Frame, Frame, str]:
         """Return the innermost frame, the application's frame and the file of the package's frame."""
@@ -168,7 +181,7 @@ class View:
     def _find(self, stack: list[Frame]) -> tuple[Frame, Frame, str, int]:
         """Return the three frames of a stack, and how deep had to be looked."""
         kinds = self._places.kinds
-        inner, package, depth = NO_FRAME, "", 0
+        inner, depth = NO_FRAME, 0
         for frame in stack:
             depth += 1
             kind = kinds.get(frame[1])
@@ -176,14 +189,28 @@ class View:
                 kind = self._places.look(frame[1])
             if kind > IMPORTS:
                 if kind == APPLICATION:
-                    return (frame if inner is NO_FRAME else inner), frame, package or frame[1], depth
+                    return (frame if inner is NO_FRAME else inner), frame, frame[1], depth
                 if kind == OWN:
                     continue
                 if inner is NO_FRAME:
                     inner = frame
-                if kind == PACKAGE and not package:
-                    package = frame[1]
-        return inner, NO_FRAME, package, depth
+                if kind == PACKAGE:
+                    application, depth = self._find_application(stack, depth)
+                    return inner, application, frame[1], depth
+        return inner, NO_FRAME, "", depth
+
+    def _find_application(self, stack: list[Frame], depth: int) -> tuple[Frame, int]:
+        """Return the innermost frame of the application beyond a depth, and how deep had to be looked.
+
+        Most frames of most stacks pass through here, so the whole stack is asked first whether it has any.
+        """
+        passed = self._places.passed
+        if not passed.issuperset(map(PATH, stack)):
+            for frame in stack[depth:]:
+                depth += 1
+                if frame[1] not in passed and self._places.look(frame[1]) == APPLICATION:
+                    return frame, depth
+        return NO_FRAME, len(stack)
 
 
 def _add(sums: dict[Any, list[int]], key: Any, size_bytes: int, count: int) -> None:
