@@ -73,10 +73,18 @@ def looks(pid: int, source: Any, **more: Any) -> list[str]:
 def test_the_answer_is_the_live_one(
     start: Start, private_python: list[str], tmp_path: Path, variant: str, question: Any
 ) -> None:
-    """Byte for byte, in every format, when the tree is frozen and the clock is the capture's."""
+    """Byte for byte, in every format, when the tree is frozen and the clock is the capture's.
+
+    Three captures are allowed: everybody maps the kernel's [vdso], so that whoever starts between the two looks can
+    change a rounded PSS by 1 KiB.
+    """
     target = start("ground_truth", variant, python=private_python).order("warm").freeze()
-    source = capture(target.pid, tmp_path / "x.airmem")
-    assert looks(target.pid, source, **question) == looks(target.pid, FixedClock(source), **question)
+    for number in range(3):
+        source = capture(target.pid, tmp_path / f"{number}.airmem")
+        kept, live = looks(target.pid, source, **question), looks(target.pid, FixedClock(source), **question)
+        if kept == live:
+            break
+    assert kept == live
 
 
 def test_ps_is_the_live_one(start: Start, tmp_path: Path) -> None:
