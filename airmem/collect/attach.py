@@ -9,7 +9,7 @@ from airmem.collect.access import explain_denial
 from airmem.collect.place import collect_identity, read_or_empty
 from airmem.collect.processes import own_process_id
 from airmem.errors import Malformed
-from airmem.kernel.task import parse_task_stat
+from airmem.kernel.stat import parse_stat
 from airmem.model.capability import SYS_PTRACE
 
 if TYPE_CHECKING:
@@ -29,11 +29,12 @@ def explain_attach(reader: Source, pid: int) -> tuple[str, str] | None:
     """
     try:
         with reader.process(pid) as files:
-            if parse_task_stat(files.read("stat")).state in DEAD:
-                return (
-                    "zombie",
-                    f"process {pid}, or its first thread, has ended: its memory cannot be looked at any more",
-                )
+            process = parse_stat(files.read("stat"))
+            if process.is_zombie:
+                return "zombie", f"process {pid} has ended"
+            if process.state in DEAD:
+                detail = f"the first thread of process {pid} has ended, and its memory is no longer to be found there"
+                return "first_thread_ended", detail
             return _try(reader, files, pid)
     except (FileNotFoundError, ProcessLookupError):
         return "gone", f"process {pid} has ended"

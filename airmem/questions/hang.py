@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airmem.collect.hang_source import HangSource
     from airmem.model.gap import Gap
     from airmem.model.service import ServiceRole
+    from airmem.model.task import ProcessLook
     from airmem.model.verdict import ProcessVerdict, ProfileRow
     from airmem.model.waiting import HangSnapshot
 
@@ -99,11 +100,16 @@ def _processes(waits: Waits, roles: dict[int, ServiceRole], stuck_after_seconds:
     for pid, one in snapshot.processes.items():
         seen = last.get(pid)
         paused_seconds = sum(dump.paused_seconds for dump in snapshot.stacks.get(pid, ()))
-        state = seen.state if seen and seen.start_ticks == one.process.start_ticks else ""
+        state = _last_state(seen) if seen and seen.start_ticks == one.process.start_ticks else ""
         found.append(
             judge_process(one, waits, states, role=roles.get(pid), last=state, paused_seconds=round(paused_seconds, 6))
         )
     return tuple(found)
+
+
+def _last_state(seen: ProcessLook) -> str:
+    """Return the state of a process, which is that of its first thread; empty where that has ended and others live."""
+    return "" if seen.state in "ZX" and any(task.state not in "ZX" for task in seen.tasks) else seen.state
 
 
 def _advise(source: HangSource, gaps: tuple[Gap, ...], root_pids: tuple[int, ...]) -> tuple[Gap, ...]:

@@ -58,7 +58,7 @@ def judge_states(waits: Waits, stuck_after_seconds: float) -> dict[Waiter, str]:
 
 
 def _own_state(key: Waiter, wait: Wait, waits: Waits, stuck_after_seconds: float) -> str:
-    if wait.category == "idle":
+    if wait.category in ("idle", "exited"):
         return "idle"
     if wait.category in BUSY:
         return "busy"
@@ -120,7 +120,10 @@ def judge_process(
     last: str,
     paused_seconds: float,
 ) -> ProcessVerdict:
-    """Return the verdict on one process; `last` is its state at the last look, empty if it was gone."""
+    """Return the verdict on one process.
+
+    `last` is its state at the last look; empty if it was gone, or if its first thread alone had ended.
+    """
     process = one.process
     keys = [key for key in waits.waits if key[0] == process.pid]
     if process.is_zombie or last in ("Z", "X"):
@@ -142,8 +145,12 @@ def judge_process(
 
 
 def _process_state(keys: list[Waiter], waits: Waits, states: dict[Waiter, str]) -> str:
-    """Return the state of a living process: its main thread's, unless another one is hung for good."""
-    main = next((key for key in keys if key[0] == key[1]), keys[0])
+    """Return the state of a living process: its main thread's, unless another one is hung for good.
+
+    Where the main thread has ended (pthread_exit), the first of the others stands for it.
+    """
+    alive = [key for key in keys if waits.waits[key].category != "exited"] or keys
+    main = next((key for key in alive if key[0] == key[1]), alive[0])
     categories = {waits.waits[key].category for key in keys}
     if waits.waits[main].category in STANDING:
         return "stopped"

@@ -136,6 +136,7 @@ def _file_system(evidence: Evidence) -> str:
 
 
 PHRASES: dict[str, Callable[[Evidence], str]] = {
+    "exited": lambda _: "has ended its first thread; others run on",
     "socket_recv": _socket("recv"),
     "socket_connect": _socket("connect"),
     "unix_recv": _pipe("receive from", "a unix socket", "the other end"),

@@ -60,3 +60,14 @@ def test_a_result_that_nobody_brings_any_more_is_hung(start, name):
     thread = told.thread("outside" if name == "coroutine_of_own_loop" else "MainThread")
     assert_thread(thread, "future_wait", nobody_left=True)
     assert told.process(told.truth["pid"])["state"] == "hung"
+
+
+def test_a_process_whose_first_thread_has_ended_is_no_zombie(start):
+    target = start("headless")
+    told = look_at(target)
+    (process,) = told.answer["processes"]
+    assert process["state"] != "zombie"
+    categories = {thread["tid"] == target.pid: thread["category"] for thread in process["threads"]}
+    assert categories[True] == "exited"
+    assert categories[False] not in ("exited", "zombie")
+    assert [gap["reason"] for gap in told.answer["gaps"] if gap["fact"] == "stacks"] == ["first_thread_ended"]

@@ -48,9 +48,15 @@ def attribute_waits(snapshot: HangSnapshot, memory: Memory, sources: Sources) ->
 def _is_told_of(scene: Scene, thread: Thread) -> bool:
     """Whether a thread is shown: those with Python frames, else the first; others only if they compute or hang."""
     has_stacks = bool(scene.python_threads(thread.pid))
-    if thread.stack is not None or (not has_stacks and (thread.is_main or thread.process.has_python)):
+    if thread.stack is not None or (not has_stacks and _stands_for_all(thread)):
         return True
     return has_stacks and (is_busy(thread) or all(task.state == "D" for task in thread.tasks))
+
+
+def _stands_for_all(thread: Thread) -> bool:
+    """Whether a thread of a process without Python stacks is told of: the first, unless it has ended (pthread_exit)."""
+    has_lost_first = thread.process.process.state in "ZX"
+    return thread.is_main or has_lost_first or thread.process.has_python
 
 
 def _without_outsiders(wait: Wait, waits: dict[Waiter, Wait]) -> Wait:

@@ -61,6 +61,8 @@ def _as_healthy(wait: Wait) -> Wait:
 def _judge_state(scene: Scene, thread: Thread) -> Wait | None:  # noqa: PLR0911  # one line for each state
     """Return what the kernel alone decides: traced, stopped, frozen, file server, memory, uninterruptible."""
     task, process = thread.task, thread.process
+    if task.state in "ZX":
+        return wait_of(thread, "exited", {"reason": "it called pthread_exit, and other threads of its process run on"})
     if task.state == "t":
         return wait_of(thread, "traced", {"tracer": process.tracer_pid or None})
     if task.state == "T":
