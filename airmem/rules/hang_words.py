@@ -71,6 +71,11 @@ def _pipe(verb: str, thing: str, other: str) -> Callable[[Evidence], str]:
     return phrase
 
 
+def _lock(evidence: Evidence, key: str = "lock") -> str:
+    """Return `the lock NAME`, or `a lock` where the code gives it no name that is known."""
+    return f"the lock {evidence[key]}" if evidence.get(key) else "a lock"
+
+
 def _holder(evidence: Evidence) -> str:
     if evidence.get("holder") == "dead":
         return "whose holder is dead"
@@ -87,20 +92,20 @@ def _database(evidence: Evidence) -> str:
 
 def _cycle(evidence: Evidence) -> str:
     if evidence.get("semlock"):
-        return f"waits for the lock {_text(evidence, 'semlock')} between processes, {_holder(evidence)}"
+        return f"waits for {_lock(evidence, 'semlock')} between processes, {_holder(evidence)}"
     return f"waits for process {_text(evidence, 'peer_pid')}, which waits for it"
 
 
 def _self_deadlock(evidence: Evidence) -> str:
     collector = ", from a finalizer" if evidence.get("gc") else ""
-    lock, frame = _text(evidence, "lock"), _text(evidence, "holder_frame")
-    return f"takes the lock {lock} that it holds itself since {frame}{collector}"
+    frame = _text(evidence, "holder_frame")
+    return f"takes {_lock(evidence)} that it holds itself since {frame}{collector}"
 
 
 def _fork_lock(evidence: Evidence) -> str:
     holder = evidence.get("holder_in_parent")
     who = f"thread {holder} of its parent" if holder else "a thread of its parent"
-    return f"waits for the lock {_text(evidence, 'lock')} that {who} held when it was forked"
+    return f"waits for {_lock(evidence)} that {who} held when it was forked"
 
 
 def _starved(evidence: Evidence) -> str:
@@ -144,15 +149,13 @@ PHRASES: dict[str, Callable[[Evidence], str]] = {
     "pipe_write": _pipe("write into", "a full pipe", "the reader"),
     "file_lock": lambda one: f"waits for a lock on {_text(one, 'path')}, held by process {_text(one, 'holder_pid')}",
     "db_wait": _database,
-    "lock_wait": lambda one: f"waits for the lock {_text(one, 'lock')}, {_holder(one)}",
-    "lock_deadlock": lambda one: f"waits for the lock {_text(one, 'lock')}, {_holder(one)}, which waits for it",
+    "lock_wait": lambda one: f"waits for {_lock(one)}, {_holder(one)}",
+    "lock_deadlock": lambda one: f"waits for {_lock(one)}, {_holder(one)}, which waits for it",
     "self_deadlock": _self_deadlock,
     "fork_lock": _fork_lock,
     "import_lock": lambda one: f"waits to import {_text(one, 'module')}, {_holder(one)}",
-    "mp_lock_wait": lambda one: f"waits for the lock {_text(one, 'semlock')} between processes, {_holder(one)}",
-    "mp_lock_orphaned": lambda one: (
-        f"waits for the lock {_text(one, 'semlock')} between processes, whose holder is dead"
-    ),
+    "mp_lock_wait": lambda one: f"waits for {_lock(one, 'semlock')} between processes, {_holder(one)}",
+    "mp_lock_orphaned": lambda one: f"waits for {_lock(one, 'semlock')} between processes, whose holder is dead",
     "ipc_cycle": _cycle,
     "queue_wait": lambda one: (
         "waits for a queue" + (", and nobody is left to fill it" if one.get("nobody_left") else "")
