@@ -28,6 +28,8 @@ NOT_DUMPABLE = (
 
 def explain_denial(reader: Source, pid: int) -> tuple[str, str]:
     """Return (reason, detail) for a refused read of a process that exists: a word for programs, a line for people."""
+    if _is_ending(reader, pid):
+        return "gone", f"process {pid} ended while it was read"
     try:
         target, own = collect_identity(reader, pid), collect_identity(reader, own_process_id(reader) or 0)
     except (OSError, ValueError):
@@ -43,6 +45,15 @@ def explain_denial(reader: Source, pid: int) -> tuple[str, str]:
             " SELinux, Landlock) forbids it, or the file's mode"
         )
     return explain_identities(pid, own, target)
+
+
+def _is_ending(reader: Source, pid: int) -> bool:
+    """Whether a process has let go of its memory: then the kernel refuses it like one that is not dumpable."""
+    try:
+        with reader.process(pid) as files:
+            return read_process(files, with_arguments=False).is_ending
+    except (OSError, Malformed):
+        return False
 
 
 def explain_memory_denial(reader: Source, pid: int) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airmem.model.noun import noun, replace
 
+EXITING = 0x00000004
 KERNEL_THREAD = 0x00200000
 FORKED_WITHOUT_EXEC = 0x00000040
 UNTOLD = "?"
@@ -55,6 +56,11 @@ class Process:
     def is_zombie(self) -> bool:
         """Whether it has ended with all its threads and waits for its parent to ask for its exit status."""
         return self.state in "ZXx" and self.thread_count <= 1
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is a zombie or about to be one (PF_EXITING): its memory is gone, and its files are root's."""
+        return self.is_zombie or (bool(self.flags & EXITING) and self.thread_count <= 1)
 
     @property
     def why_empty(self) -> tuple[str, str] | None:

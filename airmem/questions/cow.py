@@ -223,10 +223,11 @@ class _Question:
                 files.read_words("pagemap", ((0, 1),), memoryview(bytearray(8)))
         except PermissionError:
             from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
+            from airmem.collect.members import error_of  # noqa: PLC0415
 
             self._gaps = [gap(process.pid, "process", *explain_denial(self._reader, process.pid))]
             (advised,) = self._advise()
-            raise NotPermitted(advised.detail, advised.remedy) from None
+            raise error_of(advised, advised.remedy) from None
         except (FileNotFoundError, ProcessLookupError):
             cause = f"process {process.pid} ended while it was read"
             raise ProcessGone(cause, "Look for its successor with: airmem ps") from None

@@ -9,7 +9,7 @@ from airmem.collect import clock
 from airmem.collect.sockets import LiveListeners
 from airmem.collect.source import open_source
 from airmem.collect.tree import DEPTHS, collect_tree
-from airmem.errors import NotMeasurable, NotPermitted
+from airmem.errors import NotMeasurable, NotPermitted, ProcessGone
 from airmem.model.noun import replace
 from airmem.model.report import Head, ProcessRow, PssReport
 from airmem.rules.asking import repeat_command
@@ -87,11 +87,13 @@ def answer_pss(
 
 
 def refuse_unread(report: PssReport) -> None:
-    """Raise what kept the process that was asked for from being read. Errors: NotPermitted, NotMeasurable."""
+    """Raise what kept the process that was asked for from being read: ProcessGone, NotPermitted, NotMeasurable."""
     for gap in report.gaps:
         if gap.pid == report.tree.root_pid and gap.fact in ("pss_bytes", "memory", "process"):
             if gap.reason in DENIED:
                 raise NotPermitted(gap.detail, gap.remedy)
+            if gap.reason == "gone":
+                raise ProcessGone(gap.detail, "Look for its successor with: airmem ps")
             if gap.reason in UNMEASURABLE:
                 raise NotMeasurable(gap.detail, gap.remedy)
 
