@@ -68,7 +68,7 @@ class Dumps:
         for pid, one in self._processes.items():
             if one.process.is_zombie or one.process.is_kernel_thread:
                 continue
-            obstacle = explain_attach(self._why, pid)
+            obstacle = explain_attach(self._why, one.living_pid)
             if obstacle is not None:
                 self._miss(pid, *obstacle)
             elif one.has_python:
@@ -124,7 +124,7 @@ class Dumps:
         if left < LEAST_SECONDS:
             return None, None
         request = DumpRequest(
-            pid=pid,
+            pid=self._processes[pid].living_pid,
             with_locals=with_locals,
             with_native=self._plan.with_native,
             is_blocking=self._plan.is_blocking,

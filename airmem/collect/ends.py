@@ -42,7 +42,7 @@ def collect_sockets(reader: HangReader, processes: Iterable[HangProcess]) -> tup
         namespace = one.network_namespace
         if namespace in done or one.process.is_zombie or (not namespace and done):
             continue
-        with suppress(OSError), reader.process(one.process.pid) as files:
+        with suppress(OSError), reader.process(one.living_pid) as files:
             found.update(_read_inet(files))
             done.add(namespace)
             unix, problem = _read_unix(files)

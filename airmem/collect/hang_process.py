@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airmem.collect.access import explain_denial
 from airmem.collect.gaps import gap
 from airmem.collect.patience import within
+from airmem.collect.processes import living_thread
 from airmem.kernel.cmdline import READ_BYTES, parse_cmdline
 from airmem.kernel.fdinfo import parse_fdinfo
 from airmem.kernel.mappings import parse_maps
@@ -19,7 +20,7 @@ from airmem.model.descriptor import Descriptor
 from airmem.model.waiting import HangProcess
 
 if TYPE_CHECKING:
-    from airmem.collect.hang_source import HangReader
+    from airmem.collect.hang_source import HangFiles, HangReader
     from airmem.collect.pressure import Pressures
     from airmem.kernel.source import ProcessFiles
     from airmem.model.gap import Gap
@@ -46,31 +47,41 @@ class ProcessReader:
         """Return what one process shows. Errors: OSError, Malformed when it is gone."""
         with self._reader.process(pid) as files:
             process = parse_stat(files.read("stat"))
-            fields = parse_status(files.read("status"))
-            process = process.with_arguments(self._arguments(files, process))
-            executable = _link(files, "exe")
-            mappings, version, has_python = self._mappings(files, process, executable)
-            mount_namespace = _link(files, "ns/mnt")
-            mounts = self._mount_table(files, mount_namespace)
-            user_ids = fields.get(b"Uid", b"").split()
-            return HangProcess(
-                process=process,
-                depth="none" if process.is_zombie else "status" if mappings is None else "full",
-                has_python=has_python,
-                python_version=version,
-                executable=executable,
-                tracer_pid=_integer(fields.get(b"TracerPid")) or 0,
-                caught_signals_mask=_mask(fields.get(b"SigCgt")),
-                user_id=_integer(user_ids[1]) if len(user_ids) > 1 else None,
-                network_namespace=_link(files, "ns/net"),
-                pid_namespace=_link(files, "ns/pid"),
-                namespace_pid=innermost_id(fields) or pid,
-                mount_namespace=mount_namespace,
-                descriptors=None if process.is_zombie else self._descriptors(files, pid, mounts),
-                mappings=mappings,
-                mounts=tuple(mounts.values()) if mounts else None,
-                cgroup=self._pressures.of(files),
-            )
+            thread = living_thread(files, process)
+            if thread == pid:
+                return self._read_by(files, process, thread)
+        with self._reader.process(thread) as files:
+            return self._read_by(files, process, thread)
+
+    def _read_by(self, files: HangFiles, process: Process, thread: int) -> HangProcess:
+        """Return what a process shows under the id of one of its threads."""
+        pid = process.pid
+        fields = parse_status(files.read("status"))
+        process = process.with_arguments(self._arguments(files, process))
+        executable = _link(files, "exe")
+        mappings, version, has_python = self._mappings(files, process, executable)
+        mount_namespace = _link(files, "ns/mnt")
+        mounts = self._mount_table(files, mount_namespace)
+        user_ids = fields.get(b"Uid", b"").split()
+        return HangProcess(
+            process=process,
+            living_pid=thread,
+            depth="none" if process.is_zombie else "status" if mappings is None else "full",
+            has_python=has_python,
+            python_version=version,
+            executable=executable,
+            tracer_pid=_integer(fields.get(b"TracerPid")) or 0,
+            caught_signals_mask=_mask(fields.get(b"SigCgt")),
+            user_id=_integer(user_ids[1]) if len(user_ids) > 1 else None,
+            network_namespace=_link(files, "ns/net"),
+            pid_namespace=_link(files, "ns/pid"),
+            namespace_pid=innermost_id(fields, b"NStgid") or pid,
+            mount_namespace=mount_namespace,
+            descriptors=None if process.is_zombie else self._descriptors(files, pid, mounts),
+            mappings=mappings,
+            mounts=tuple(mounts.values()) if mounts else None,
+            cgroup=self._pressures.of(files),
+        )
 
     def _arguments(self, files: ProcessFiles, process: Process) -> tuple[str, ...]:
         try:
@@ -155,9 +166,9 @@ def object_inode(link: str) -> int | None:
     return int(number) if number.isascii() and number.isdecimal() else None
 
 
-def innermost_id(fields: dict[bytes, bytes]) -> int | None:
-    """Return the id of a process or thread in its own pid namespace, from its status; None on kernels before 4.1."""
-    return _integer(fields.get(b"NSpid", b"").split()[-1:][0]) if fields.get(b"NSpid") else None
+def innermost_id(fields: dict[bytes, bytes], name: bytes = b"NSpid") -> int | None:
+    """Return the id of a thread, or of its process (NStgid), in its own pid namespace, from its status."""
+    return _integer(fields[name].split()[-1]) if fields.get(name) else None
 
 
 def _link(files: ProcessFiles, name: str) -> str:

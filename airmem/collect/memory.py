@@ -6,6 +6,7 @@ from errno import ENODATA
 from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.collect.gaps import gap
+from airmem.collect.processes import living_thread
 from airmem.errors import Malformed
 from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
 from airmem.model.memory import MemoryAccount
@@ -104,12 +105,8 @@ def _rollup_gap(process: Process, depth: str) -> tuple[Gap, ...]:
 
 def _prefix(files: ProcessFiles, process: Process) -> str:
     """Return where the memory of a process shows: its first thread may have ended while others run on."""
-    if process.state not in "ZXx":
-        return ""
-    for thread in sorted(files.entries("task"), key=int):
-        if int(thread) != process.pid:
-            return f"task/{thread}/"
-    return ""
+    thread = living_thread(files, process)
+    return "" if thread == process.pid else f"task/{thread}/"
 
 
 def _read_status(files: ProcessFiles, gaps: tuple[Gap, ...]) -> Reading:

@@ -36,6 +36,15 @@ def read_process(files: ProcessFiles, with_arguments: bool) -> Process:
     return process.with_arguments(parse_cmdline(files.read("cmdline", READ_BYTES))) if with_arguments else process
 
 
+def living_thread(files: ProcessFiles, process: Process) -> int:
+    """Return the thread by whose id /proc shows a process's memory and files: the first, while it lives."""
+    if process.has_lost_first:
+        for name in sorted(files.entries("task"), key=int):
+            if int(name) != process.pid:
+                return int(name)
+    return process.pid
+
+
 def collect_tree_processes(reader: Source, root_pid: int) -> tuple[Process, ...]:
     """Return a process and its descendants: parents first, the children of one parent together, by pid.
 

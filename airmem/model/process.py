@@ -58,6 +58,11 @@ class Process:
         return self.state in "ZXx" and self.thread_count <= 1
 
     @property
+    def has_lost_first(self) -> bool:
+        """Whether its first thread has ended (pthread_exit) and others run on: /proc/PID itself shows no memory."""
+        return self.state in "ZXx" and self.thread_count > 1
+
+    @property
     def is_ending(self) -> bool:
         """Whether it is a zombie or about to be one (PF_EXITING): its memory is gone, and its files are root's."""
         return self.is_zombie or (bool(self.flags & EXITING) and self.thread_count <= 1)

@@ -70,15 +70,16 @@ class CgroupPressure:
 class HangProcess:
     """One process of the tree, read at the first look; what could not be read is None and has a gap.
 
-    `process` has its command line without secrets. `depth` is full, status where its memory cannot be looked at, none
-    for a zombie. `python_version` is empty for what is not Python (`has_python`).
-    `caught_signals_mask` is SigCgt: bit N-1 for signal N. `tracer_pid` is 0 for nobody. `executable` is where exe
-    points. `network_namespace`, `pid_namespace` and `mount_namespace` are links like `net:[4026531840]`, empty if
-    unreadable. `namespace_pid` is its pid in its own pid namespace, which its system calls use. `descriptors` by
-    number.
+    `process` has its command line without secrets. `living_pid` is the thread under whose id its memory and files show:
+    its pid, unless the first thread has ended and others run on. `depth` is full, status where its memory cannot be
+    looked at, none for a zombie. `python_version` is empty for what is not Python (`has_python`). `caught_signals_mask`
+    is SigCgt: bit N-1 for signal N. `tracer_pid` is 0 for nobody. `executable` is where exe points.
+    `network_namespace`, `pid_namespace` and `mount_namespace` are links like `net:[4026531840]`, empty if unreadable.
+    `namespace_pid` is its pid in its own pid namespace, which its system calls use. `descriptors` by number.
     """
 
     process: Process
+    living_pid: int
     depth: str
     has_python: bool
     python_version: str

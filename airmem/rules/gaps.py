@@ -32,7 +32,7 @@ REMEDIES = {
     "no_answer": "Nothing to do: the process is stuck inside the kernel and holds what this read needs",
     "network_namespace": "Run airmem as root with CAP_SYS_ADMIN, or inside the container of the process",
     "zombie": "Its parent must wait for it; it costs a pid, not memory",
-    "first_thread_ended": "Nothing to do: what /proc tells of its other threads is in the answer",
+    "first_thread_ended": "Run the command again: then another of its threads is asked",
     "kernel_thread": "Ask for a process of user space instead",
     "same_memory": "Nothing to do: it lasts until the child calls exec",
     "no_process": "List what runs here with: airmem ps",

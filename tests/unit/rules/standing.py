@@ -52,7 +52,7 @@ def process(pid: int, parent_pid: int, state: str, age_seconds: float) -> HangPr
         state=state, session_id=1, flags=0, thread_count=1, rss_pages=1, arguments=("python",),
     )  # fmt: skip
     return HangProcess(
-        process=plain, depth="full", has_python=True, python_version="3.11", executable="/python", tracer_pid=0,
+        process=plain, living_pid=pid, depth="full", has_python=True, python_version="3.11", executable="/python", tracer_pid=0,
         caught_signals_mask=0, user_id=0, network_namespace="", pid_namespace="", namespace_pid=pid,
         mount_namespace="", descriptors={}, mappings=(), mounts=(), cgroup=None,
     )  # fmt: skip
