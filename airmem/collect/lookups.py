@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from airmem.collect.patience import within
+from airmem.collect.processes import living_thread
 from airmem.errors import Malformed
 from airmem.kernel.source_text import redact_source
 from airmem.kernel.stat import parse_stat
@@ -127,8 +128,10 @@ class OpenProcesses:
     def _find(self, key: tuple[int, int]) -> OpenProcess | None:
         with suppress(OSError, Malformed):
             files = self._reader.process(key[0])
-            if parse_stat(files.read("stat")).start_ticks == key[1]:
-                return files
+            process = parse_stat(files.read("stat"))
+            if process.start_ticks == key[1]:
+                thread = living_thread(files, process)
+                return files if thread == key[0] else self._reader.process(thread)
         return None
 
 
