@@ -10,15 +10,17 @@ attach` began. A name is never used twice, and no file is ever replaced.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
 import sys
 import time
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import FrameType, TracebackType
 
     from memray import Tracker
 
@@ -36,11 +38,13 @@ def main() -> None:
     die_with(options["airmem_pid"])
     if options["owns_group"]:  # what is sent to airmem's group comes through airmem, once
         os.setpgid(0, 0)
+    atexit.register(recording.end)  # the first one runs last: after the program's threads and its own exit handlers
     recording.begin()
     try:
         run(words)
-    finally:
-        recording.end()
+    except BaseException:
+        hide_own_frames()
+        raise
 
 
 def may_change_path() -> bool:
@@ -140,18 +144,61 @@ def die_with(airmem_pid: int) -> None:
 
 
 def run(words: list[str]) -> None:
-    """Run a script, a module or code as __main__, as the interpreter would."""
-    import runpy  # noqa: PLC0415  # recorded, as it is when the interpreter runs a module
+    """Run a script, a module or code as __main__, as the interpreter would.
 
+    `runpy.run_path` would take the program's __main__ away when its last line has run, although its threads go on.
+    """
+    sys.modules["__main__"] = program = ModuleType("__main__")
     if words[0] == "-m":
         _begin(words[1:], os.getcwd())
-        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+        _run_module(words[1], is_named=True)
     elif words[0] == "-c":
         _begin(["-c", *words[2:]], "")
-        exec(compile(words[1], "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102  # what -c is for
+        exec(compile(words[1], "<string>", "exec", dont_inherit=True), program.__dict__)  # noqa: S102  # what -c is for
     else:
-        _begin(words, os.path.dirname(os.path.realpath(words[0])))
-        runpy.run_path(words[0], run_name="__main__")
+        _run_path(words, program)
+
+
+def _run_path(words: list[str], program: ModuleType) -> None:
+    """Run a script, compiled or not, or a folder or archive with a `__main__.py`."""
+    from importlib.machinery import SourceFileLoader  # noqa: PLC0415  # recorded; the interpreter has it anyway
+    from io import open_code  # noqa: PLC0415
+    from pkgutil import get_importer, read_code  # noqa: PLC0415  # as runpy does
+
+    if get_importer(words[0]) is not None:
+        sys.argv = words
+        sys.path.insert(0, os.path.abspath(words[0]))
+        _run_module("__main__", is_named=False)
+        return
+    _begin(words, os.path.dirname(os.path.realpath(words[0])))
+    path = os.path.abspath(words[0]) if sys.version_info >= (3, 9) else words[0]
+    program.__file__ = path
+    program.__loader__ = SourceFileLoader("__main__", path)
+    with open_code(os.path.abspath(path)) as file:
+        code = read_code(file)
+        if code is None:
+            file.seek(0)
+            code = compile(file.read(), path, "exec", dont_inherit=True)
+    exec(code, program.__dict__)  # noqa: S102  # what a script is for
+
+
+def _run_module(name: str, *, is_named: bool) -> None:
+    """Run a module by the function that the interpreter itself calls: it says what is missing in the same words."""
+    import runpy  # noqa: PLC0415  # recorded, as it is when the interpreter runs a module
+
+    runpy._run_module_as_main(name, alter_argv=is_named)  # type: ignore[attr-defined]
+
+
+def hide_own_frames() -> None:
+    """Let the exception that ends the program be shown from the program's first frame on."""
+    show = sys.excepthook
+
+    def show_rest(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
+        while trace is not None and trace.tb_frame.f_code.co_filename == main.__code__.co_filename:
+            trace = trace.tb_next
+        show(kind, problem.with_traceback(trace), trace)
+
+    sys.excepthook = show_rest
 
 
 def _begin(arguments: list[str], first_folder: str) -> None:
