@@ -59,6 +59,9 @@ PR_SET_PDEATHSIG = 1
 
 NO_FRAME = ("", "", 0)
 PATH = itemgetter(1)
+STARTER = "/airmem/probes/payloads/run_traced.py"
+"""The outermost frame of all that `airmem trace` starts: no more the application's than memray's own."""
+
 LIBRARIES = ("/site-packages/", "/dist-packages/")
 STANDARD_FOLDERS = ("/lib/python3", "/lib64/python3", "/Lib/")
 IMPORT_SYSTEM = "<frozen importlib."
@@ -75,7 +78,7 @@ class Places:
         """The paths that were looked at and are not the application's."""
 
     def look(self, path: str) -> int:
-        """Return IMPORTS (import system), OTHER (standard library), PACKAGE, APPLICATION or OWN (memray); keep it."""
+        """Return IMPORTS (import system), OTHER (standard library), PACKAGE, APPLICATION or OWN (tools); keep it."""
         kind = self.kinds[path] = self._kind(path)
         if kind != APPLICATION:
             self.passed.add(path)
@@ -91,11 +94,11 @@ class Places:
             at = path.rfind(marker)
             if at >= 0:
                 inside = path[at + len(marker) :]
-                if inside.startswith("memray/"):
+                if inside.startswith("memray/") or path.endswith(STARTER):
                     return OWN
                 named = self._application or ("airflow/",)
                 return APPLICATION if inside.startswith(named) or self._is_named(path) else PACKAGE
-        if "/memray/commands/" in path or path.endswith("/memray/__main__.py"):
+        if path.endswith((STARTER, "/memray/__main__.py")) or "/memray/commands/" in path:
             return OWN
         if path.startswith("<") or any(folder in path for folder in STANDARD_FOLDERS):
             kind = IMPORTS if path.startswith(IMPORT_SYSTEM) else OTHER
@@ -326,9 +329,9 @@ def _in_child(read: Callable[[str], None], name: str) -> None:
     os.close(sender)
     with open(receiver, "rb") as pipe:
         said = pipe.read().decode()
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status < 0:
-        raise OSError(f"memray's reader ended by signal {-status}")
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):
+        raise OSError(f"memray's reader ended by signal {os.WTERMSIG(status)}")
     if status:
         raise OSError(said)
 

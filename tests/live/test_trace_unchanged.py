@@ -81,3 +81,6 @@ def test_what_goes_on_after_the_last_line_is_recorded(script, folder: Path):
     answer: dict[str, Any] = json.loads(run_airmem("analyze", capture, "--format", "json").stdout)
     assert answer["files"][0]["verdict"] == "complete"
     assert answer["leaked_bytes"] >= 20 << 20
+    assert not any("run_traced" in row["file"] for row in answer["by_application_frame"])
+    assert {row["kind"] for row in answer["by_distribution"]} <= {"own", "stdlib"}
+    assert [row["distribution"] for row in answer["by_distribution"] if row["kind"] == "own"] == [str(folder)]
