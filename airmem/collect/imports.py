@@ -130,6 +130,15 @@ def is_revision(text: str) -> bool:
     return _complete(["git", "rev-parse", "--verify", "--quiet", f"{text}^{{commit}}"]).status == 0
 
 
+def why_git_refuses() -> str:
+    """Return what git says where it does not read the repository of the current folder, empty if it reads it."""
+    if _which("git") is None:
+        return ""
+    done = _complete(["git", "rev-parse", "--git-dir"])
+    said = done.stderr.decode(errors="replace").strip().split("\n")
+    return said[0].removeprefix("fatal: ") if done.status != 0 else ""
+
+
 def collect_since(module: ModuleCost) -> tuple[float | None, str]:
     """Return since when a module is imported, in seconds since 1970, and what tells it.
 

@@ -14,6 +14,7 @@ from airmem.collect.imports import (
     is_revision,
     looks_like_python,
     python_of,
+    why_git_refuses,
 )
 from airmem.errors import NotMeasurable, ProcessGone, UsageProblem
 from airmem.model.import_cost import BlockedImport, ImportComparison
@@ -143,7 +144,9 @@ class Measurer:
             return "python"
         unknown = [name for name in names if not is_revision(name)]
         if unknown:
+            refused = why_git_refuses()
             cause = f"{unknown[0]} is neither an interpreter or virtual environment nor a git revision here"
+            cause += f" (git says: {refused})" if refused else ""
             raise UsageProblem(cause, "Give two of a kind; to compare two modules, give no other MODULE.")
         return "revision"
 

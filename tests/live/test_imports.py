@@ -238,6 +238,16 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_repository_that_git_does_not_read_is_told_in_its_words(repository: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to give the repository to somebody else")
+    for path in (repository, repository / ".git"):
+        os.chown(path, 50000, 0)
+    done = run_airmem("imports", "app", "--compare", "HEAD~1", "HEAD", cwd=repository / "src")
+    assert done.returncode == 2
+    assert "git says: detected dubious ownership" in done.stderr
+
+
 def test_two_revisions_are_compared(repository: Path) -> None:
     before = sorted(path for path in repository.rglob("*") if ".git/" not in str(path))
     answer, modules = measure(repository / "src", "app", "--compare", "HEAD~1", "HEAD")
