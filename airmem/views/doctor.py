@@ -8,6 +8,7 @@ from airmem.model.capability import NAMES, capability_names
 from airmem.rules.programs import SUPPORTED, supports
 from airmem.views.document import Column, Document, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps
+from airmem.views.title import cut_title
 
 if TYPE_CHECKING:
     from airmem.model.environment import Ability, DoctorReport, Environment, Identity, KernelFeatures, TargetFacts
@@ -52,15 +53,15 @@ KINDS = {
 }
 ALL_CAPABILITIES = (1 << len(NAMES)) - 1
 SECCOMP = ("off", "strict", "a filter")
-NAME_WIDTH = 15
 
 
 def view_doctor(report: DoctorReport, verbose: bool = False) -> Document:
     """Return the document; `verbose` adds every fact and what makes a remedy last."""
     lines = [*_place(report.environment, verbose), *([] if report.target is None else _target(report.target))]
+    width = 2 + max(len(name) for name, _ in lines)
     return Document(
         blocks=(
-            *(_line(name, text) for name, text in lines),
+            *(_line(name, text, width) for name, text in lines),
             _table("commands", tuple(one for one in report.abilities if one.command)),
             _table("capabilities", tuple(one for one in report.abilities if one.capability)),
             *_reasons(report.abilities, verbose),
@@ -75,8 +76,8 @@ def name_of(ability: Ability) -> str:
     return " ".join(part for part in (ability.command, ability.depth, ability.capability) if part)
 
 
-def _line(name: str, text: str) -> Paragraph:
-    return Paragraph(text=f"{name:<{NAME_WIDTH}}{text}", hang=NAME_WIDTH)
+def _line(name: str, text: str, width: int) -> Paragraph:
+    return Paragraph(text=f"{name:<{width}}{text}", hang=width)
 
 
 def _table(name: str, abilities: tuple[Ability, ...]) -> Table:
@@ -118,7 +119,7 @@ def _place(environment: Environment, verbose: bool) -> list[tuple[str, str]]:
     ]
     if verbose or place.is_first_user_namespace is not True:
         first = {True: "the first one", False: "a child: root here is nobody outside", None: "unknown"}
-        lines.append(("user namespace", f" {first[place.is_first_user_namespace]}"))
+        lines.append(("user namespace", first[place.is_first_user_namespace]))
     lines += [
         ("ptrace", "Yama is absent" if place.ptrace_scope is None else f"Yama ptrace_scope {place.ptrace_scope}"),
         ("/proc", f"hidepid={place.hidepid}" if place.hidepid else "hides no process"),
@@ -126,7 +127,7 @@ def _place(environment: Environment, verbose: bool) -> list[tuple[str, str]]:
         ("programs", ", ".join(_programs(environment))),
     ]
     if verbose:
-        lines.append(("pid namespace", f" {place.pid_namespace}"))
+        lines.append(("pid namespace", place.pid_namespace))
     return lines
 
 
@@ -188,7 +189,7 @@ def _target(target: TargetFacts) -> list[tuple[str, str]]:
     holds = _capabilities(identity.permitted_capabilities)
     ids = f"uid {'/'.join(str(one) for one in dict.fromkeys(identity.user_ids[:3]))}, gid {identity.group_ids[1]}"
     lines = [
-        ("target", f"{target.pid}, {target.process.title}"),
+        ("target", f"{target.pid}, {cut_title(target.process.title)}"),
         ("", ", ".join(part for part in (ids, holds, dumpable) if part)),
     ]
     if target.python_version:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -149,6 +150,18 @@ def test_it_can_be_read_in_80_columns_and_lines_to_copy_are_whole(kind, facts, v
     first = {(one.reason, one.cause): one.remedy.line for one in reversed(answer.abilities)}
     assert {line for line in first.values() if line} <= {line.strip() for line in lines}
     assert ("To measure again" in "\n".join(lines)) == (verbose and any(one.remedy.lasting for one in answer.abilities))
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_facts_begin_below_each_other_and_a_long_title_is_cut(verbose):
+    facts = target()
+    facts = replace(facts, process=replace(facts.process, arguments=("x" * 10_000,)))
+    lines = as_text.render(view_doctor(report(environment(), facts), verbose)).split("\n")
+    lines = lines[: lines.index("")]
+    width = 16 if verbose else 15
+    assert {line[width - 2 : width] for line in lines} == {"  "}
+    assert not any(line[width] == " " for line in lines)
+    assert max(len(line) for line in lines if line.startswith("target")) < 300
 
 
 def test_json_says_true_false_or_partly():
