@@ -232,12 +232,13 @@ def _clean(options: dict[str, Any]) -> int:
     from airmem.questions.trace import answer_clean, find_old  # noqa: PLC0415
 
     old = find_old(options["place"], options["clean"])
+    count = f"{len(old)} trace{'s' * (len(old) != 1)}"
     if old and not options["yes"]:
         for one in old:
             click.echo(f"  {one.folder}", err=True)
         if not sys.stdin.isatty():
-            raise UsageProblem(f"{len(old)} traces would be removed, and nobody is there to ask", "Give --yes.")
-        click.confirm(f"Remove {len(old)} traces?", abort=True, err=True)
+            raise UsageProblem(f"{count} would be removed, and nobody is there to ask", "Give --yes.")
+        click.confirm(f"Remove {count}?", abort=True, err=True)
     _finish(answer_clean(options["place"], old), options, to_stderr=False, is_hurried=True)
     return 0
 

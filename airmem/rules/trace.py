@@ -85,9 +85,10 @@ def component_of(name: str) -> str:
 
 def refuse_running(component: str, pids: tuple[int, ...]) -> UsageProblem:
     """Return why a second one is not started beside one that runs."""
+    article = "an" if component[0] in "aeiou" else "a"
     return UsageProblem(
-        f"a {component} runs here already (pid {', '.join(map(str, pids))}), and two would share one database",
-        "Record the one that runs, or start a second one with --new:",
+        f"{article} {component} runs here already (pid {', '.join(map(str, pids))}), and two would share one database",
+        "These lines record what runs. To start a second one all the same: --new",
         tuple(f"airmem trace --attach {pid} --duration 60" for pid in pids),
     )
 

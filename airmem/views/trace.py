@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airmem.units import format_bytes, format_seconds
 from airmem.views.document import Column, Document, Facts, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
+from airmem.views.title import cut_title
 
 if TYPE_CHECKING:
     from airmem.model.trace import Trace, TraceFile, TracePlan, TraceProgress, TraceReport
@@ -20,17 +21,20 @@ FILE = {
     "path": ("FILE", "title", "the capture"),
 }
 TRACE = {
-    "label": ("TRACED", "text", "component or program"),
+    "label": ("TRACED", "title", "component or program"),
     "kind": ("HOW", "text", "launch, attach, or airflow: by its own switch"),
     "pid": ("PID", "text", "process that was started or attached to"),
     "began_at_seconds": ("AGE", "seconds", "since when, in seconds since 1970; as text how long ago"),
-    "verdicts": ("FILES", "text", "how many captures, and what each is worth"),
+    "verdicts": ("FILES", "title", "how many captures, and what each is worth"),
     "size_bytes": ("SIZE", "bytes", "size of its captures on disk"),
     "outcome": ("ENDED BY", "text", "how the recording ended"),
-    "folder": ("FOLDER", "title", "where it is"),
+    "folder": ("FOLDER", "title", "where it is, in the place that was listed"),
 }
 FILE_COLUMNS = tuple(Column(name=name, header=one[0], kind=one[1], meaning=one[2]) for name, one in FILE.items())
-TRACE_COLUMNS = tuple(Column(name=name, header=one[0], kind=one[1], meaning=one[2]) for name, one in TRACE.items())
+SPARE = ("kind", "pid")
+TRACE_COLUMNS = tuple(
+    Column(name=name, header=one[0], kind=one[1], meaning=one[2], is_spare=name in SPARE) for name, one in TRACE.items()
+)
 
 OUTCOMES = {
     "finished": "the time was up; memray has left the process",
@@ -50,7 +54,8 @@ MOST_FILES = 20
 
 def view_plan(plan: TracePlan) -> Document:
     """Return what a person must know before a trace begins."""
-    who = f"process {plan.subject.process.pid}, {plan.title}" if plan.subject else plan.title
+    title = cut_title(plan.title)
+    who = f"process {plan.subject.process.pid}, {title}" if plan.subject else title
     lines = [Paragraph(text=f"  - {line}", hang=4) for line in plan.warnings]
     return Document(
         blocks=(
@@ -82,7 +87,7 @@ def view_trace(report: TraceReport, is_analyzed: bool = False) -> Document:
     blocks: list[Block] = []
     for trace in report.traces:
         blocks.append(Facts(lines=tuple(_facts(trace))))
-        blocks += [] if is_analyzed else [_files(trace), *_details(trace)]
+        blocks += [] if is_analyzed or not trace.files else [_files(trace), *_details(trace)]
         if len(trace.files) > MOST_FILES and not is_analyzed:
             blocks.append(Paragraph(text=f"and {len(trace.files) - MOST_FILES} more files in {trace.folder}"))
     following = [] if is_analyzed else next_command(report)
@@ -103,7 +108,7 @@ def _facts(trace: Trace) -> list[tuple[str, str, str]]:
     files = f"{len(trace.files)} file{'s' * (len(trace.files) != 1)}"
     lines = [
         ("traced", f"{trace.label}, pid {_pid(trace.pid)}, mode {trace.mode.name}"),
-        ("recorded", f"{format_seconds(took)}, {files}, {format_bytes(trace.size_bytes)}"),
+        ("took", f"{format_seconds(took)}, {files}, {format_bytes(trace.size_bytes)}"),
         ("ended", OUTCOMES.get(trace.outcome, trace.outcome)),
     ]
     if trace.status is not None:
@@ -142,7 +147,7 @@ def _view_list(report: TraceReport) -> Document:
             blocks=(Paragraph(text=f"Removed {_count(report.traces)}, {format_bytes(report.freed_bytes)}"),)
         )
     headline = f"{_count(report.traces)} in {report.place}, {total}; {format_bytes(report.free_bytes)} are free there"
-    rows = tuple(Row(cells=_row(one, report.head.taken_at_seconds)) for one in report.traces)
+    rows = tuple(Row(cells=_row(one, report)) for one in report.traces)
     tables = (Table(name="traces", columns=TRACE_COLUMNS, rows=rows),) if rows else ()
     return Document(
         blocks=(
@@ -166,15 +171,15 @@ def _verdicts(trace: Trace) -> str:
     return ", ".join(f"{count} {word}" for count, word in counts) or "none"
 
 
-def _row(trace: Trace, now_seconds: float) -> tuple[Cell, ...]:
+def _row(trace: Trace, report: TraceReport) -> tuple[Cell, ...]:
     is_recording = any(one.is_recording for one in trace.files)
     return (
         trace.label,
         trace.kind,
         _pid(trace.pid),
-        max(0.0, now_seconds - trace.began_at_seconds),
+        max(0.0, report.head.taken_at_seconds - trace.began_at_seconds),
         _verdicts(trace),
         trace.size_bytes,
         "still recording" if is_recording else trace.outcome or "unknown",
-        trace.folder,
+        trace.folder.removeprefix(report.place.rstrip("/") + "/"),
     )

@@ -10,8 +10,11 @@ import jsonschema
 import pytest
 
 from airmem.codec.trace import encode
+from airmem.model.noun import replace
 from airmem.model.trace import Trace, TraceFile, TraceMode
 from airmem.questions.trace import Room, answer_clean, answer_launch, answer_list, find_old, plan_command
+from airmem.render import as_text
+from airmem.views.trace import view_plan, view_trace
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/schema/trace.json").read_text(encoding="utf-8"))
 
@@ -56,3 +59,21 @@ def test_the_schema_has_every_field_of_a_noun(name, noun):
 
 def test_the_schema_has_every_field_of_a_mode():
     assert set(SCHEMA["$defs"]["mode"]["properties"]) == {"name", *TraceMode.__slots__}
+
+
+def test_a_list_fits_a_terminal_of_80_columns(tmp_path):
+    place = str(tmp_path / "a-place-with-a-long-name" / "of-traces")
+    plan = plan_command((sys.executable, "-c", "print()"), TraceMode(), Room(place=place, budget_bytes=None))
+    answer_launch(replace(plan, label="a_component_with_a_name_of_40_characters"), lambda _: None)
+    report = answer_list(place)
+    shown = as_text.render(view_trace(report), 80).split("\n")
+    table = [line for line in shown if line.startswith(("TRACED", "a_component"))]
+    assert len(table) == 2
+    assert max(map(len, table)) <= 80
+    whole = as_text.render(view_trace(report))
+    assert report.traces[0].folder.rpartition("/")[2] in whole
+
+
+def test_a_long_title_is_cut_before_it_begins():
+    plan = plan_command((sys.executable, "-c", "1" * 9000), TraceMode(), Room(place=None, budget_bytes=None))
+    assert len(as_text.render(view_plan(plan)).split("\n")[0]) < 300
