@@ -38,7 +38,8 @@ scp HOST:/tmp/{component}-traces.tgz . && tar xzf {component}-traces.tgz
 airmem analyze {component}-*/*.bin*
 
 # Or without a restart, for a minute (needs gdb; one or two seconds' pause at either end):
-sudo -u airflow /opt/airflow/venv/bin/airmem trace --attach {component} --duration 60 -o /var/tmp/airmem-trace
+# As root, since Yama forbids it to the service's own user on many distributions; the capture becomes that user's.
+sudo /opt/airflow/venv/bin/airmem trace --attach {component} --duration 60 -o /var/tmp/airmem-trace
 """
 
 DOCKER = """\
@@ -51,20 +52,24 @@ docker build -t airflow-traced .
 
 # 2. Run the component under airmem, with a volume that outlives the container: its own files go with it.
 #    The image's entry point takes every first word but bash and python for a command of airflow.
+#    First stop the container that runs it now: two would share one database, and from here airmem does not see it.
+docker stop YOUR-{component}
 docker volume create airmem-traces
-docker run --rm -v airmem-traces:/traces --user 0 --entrypoint chown airflow-traced 50000:0 /traces
+docker run --rm -v airmem-traces:/traces --user 0 --entrypoint chmod airflow-traced 1777 /traces
 docker run -d --name {component}-traced -v airmem-traces:/traces --stop-timeout 120 YOUR-OTHER-OPTIONS \\
-  airflow-traced bash -c 'exec airmem trace {component} --yes --no-analyze -o /traces'
+  airflow-traced bash -c 'exec airmem trace {component} --yes --no-analyze -o /traces/airmem'
 
-# 3. Let it work, then end it in order: docker kill would leave the captures unfinished.
+# 3. Let it work, then end it in order: docker kill would leave the captures unfinished. Then back to normal.
 docker stop {component}-traced
+docker start YOUR-{component}
 
 # 4. Fetch and read.
-docker cp {component}-traced:/traces ./traces
+docker cp {component}-traced:/traces/airmem ./traces
 airmem analyze ./traces/{component}-*/*.bin*
-docker rm {component}-traced
+docker rm {component}-traced && docker volume rm airmem-traces
 
-# Or in a container that runs, for a minute. Its image needs airmem, memray and gdb:
+# Or in a container that runs, for a minute. Its image needs airmem, memray and gdb. Where the host's Yama forbids it
+# (airmem says so), the container must have been started with --cap-add SYS_PTRACE, and it is docker exec -u 0:
 docker exec -u 0 CONTAINER sh -c 'apt-get update && apt-get install -y gdb'
 docker exec CONTAINER airmem trace --attach {component} --duration 60 --yes --no-analyze -o /tmp/airmem
 docker cp CONTAINER:/tmp/airmem ./traces
@@ -75,11 +80,12 @@ COMPOSE = """\
 cat > docker-compose.traced.yaml <<'END'
 services:
   airflow-{component}:
+    image: airflow-traced
     build:
       dockerfile_inline: |
         FROM apache/airflow:YOUR-VERSION
         RUN pip install --no-cache-dir airmem memray
-    command: bash -c 'exec airmem trace {component} --yes --no-analyze -o /traces'
+    command: bash -c 'exec airmem trace {component} --yes --no-analyze -o /traces/airmem'
     volumes: [airmem-traces:/traces]
     stop_grace_period: 2m
 volumes:
@@ -87,14 +93,14 @@ volumes:
 END
 docker compose -f docker-compose.yaml -f docker-compose.traced.yaml build airflow-{component}
 docker compose -f docker-compose.yaml -f docker-compose.traced.yaml run --rm --no-deps --user 0 \\
-  --entrypoint chown airflow-{component} 50000:0 /traces
+  --entrypoint chmod airflow-{component} 1777 /traces
 docker compose -f docker-compose.yaml -f docker-compose.traced.yaml up -d --no-deps airflow-{component}
 
 # 2. Let it work, then end it in order.
 docker compose -f docker-compose.yaml -f docker-compose.traced.yaml stop airflow-{component}
 
 # 3. Fetch and read.
-docker compose -f docker-compose.yaml -f docker-compose.traced.yaml cp airflow-{component}:/traces ./traces
+docker compose -f docker-compose.yaml -f docker-compose.traced.yaml cp airflow-{component}:/traces/airmem ./traces
 airmem analyze ./traces/{component}-*/*.bin*
 
 # 4. Back to normal.
@@ -102,10 +108,13 @@ docker compose -f docker-compose.yaml up -d --no-deps airflow-{component}
 """
 
 KUBERNETES = """\
-# Names are those of a Deployment airflow-{component} with a container {component}; `kubectl get deploy` tells yours.
+# For the names of Airflow's chart: a container {component} in a Deployment, or in a StatefulSet where it has a volume
+# (the triggerer, and a scheduler with LocalExecutor). This must find one of them in the current namespace:
+WHAT=$(kubectl get deployment,statefulset -o name | grep -- '-{component}$'); echo "$WHAT"
+
 # 1. An image with airmem and memray beside Airflow (FROM your image, RUN pip install airmem memray), pushed as IMAGE.
 # 2. One replica under airmem. An emptyDir outlives a restart of the container, not of the pod.
-kubectl patch deployment airflow-{component} --type=strategic -p '
+kubectl patch "$WHAT" --type=strategic -p '
 spec:
   replicas: 1
   template:
@@ -120,11 +129,11 @@ spec:
         - name: airmem-traces
           emptyDir: {{sizeLimit: 4Gi}}
 '
-kubectl rollout status deployment airflow-{component}
+kubectl rollout status "$WHAT"
 
 # 3. Let it work. End the recording in order: the container restarts in the same pod, and the volume stays.
 POD=$(kubectl get pods -l component={component} -o name | head -1)
-kubectl exec $POD -c {component} -- kill -TERM 1
+kubectl exec $POD -c {component} -- bash -c 'kill -TERM 1'
 
 # 4. Fetch (needs tar in the image) and read. Take the folder that has ended, not that of the new start.
 kubectl exec $POD -c {component} -- airmem trace --list -o /traces/airmem
@@ -132,9 +141,10 @@ kubectl cp -c {component} ${{POD#pod/}}:/traces/airmem ./traces
 airmem analyze ./traces/FOLDER/*.bin*
 
 # 5. Back to normal.
-kubectl rollout undo deployment airflow-{component}
+kubectl rollout undo "$WHAT"
 
-# Or in a pod that runs, for a minute. Its image needs airmem, memray and gdb; it runs as the container's own user:
+# Or in a pod that runs, for a minute. Its image needs airmem, memray and gdb. It runs as the container's own user,
+# which the node's Yama may forbid (airmem says so):
 kubectl exec $POD -c {component} -- airmem trace --attach {component} --duration 60 --yes --no-analyze -o /tmp/airmem
 kubectl cp -c {component} ${{POD#pod/}}:/tmp/airmem ./traces
 """

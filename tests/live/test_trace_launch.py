@@ -357,6 +357,10 @@ def test_steps_can_be_copied_and_fetch_the_file(where):
     assert "airmem analyze" in done.stdout
     assert "{" not in done.stdout.replace("{name:", "").replace("{sizeLimit:", "").replace("${POD#pod/}", "")
     assert subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=False).returncode == 0
+    if where == "kubernetes":  # Airflow's chart makes a StatefulSet of the triggerer
+        assert "deployment airflow-" not in done.stdout
+    if where == "compose":  # with the service's own image name the build would replace the image of all services
+        assert "image: airflow-traced" in done.stdout
 
 
 def test_traces_of_others_are_not_called_none(programs: Path, public_folder: Path, superuser: None):
