@@ -69,7 +69,10 @@ class CaptureCollector:
         self._progress = progress
 
     def collect(self, states: Sequence[CaptureState]) -> tuple[CaptureFacts, ...]:
-        """Return the facts of each file, in order. Errors: ProgramMissing when there is no such Python."""
+        """Return the facts of each file, in order. Errors: ProgramMissing, NotMeasurable if there is no such Python."""
+        from airmem.probes.programs import require_python  # noqa: PLC0415  # imports shutil
+
+        require_python(self._python)
         readable = [one for one in states if one.header is not None]
         facts: dict[str, CaptureFacts] = {}
         for batch in _batches(readable):

@@ -9,6 +9,7 @@ from typing import Any
 
 from airmem.errors import NotMeasurable
 from airmem.model.freeze_trial import FreezeTrial, FreezeWay
+from airmem.probes.programs import require_python
 from airmem.probes.runner import Completed, run_program
 
 MOST_OUTPUT_BYTES = 1 << 20
@@ -22,6 +23,7 @@ def collect_freeze_trial(python: str, modules: Sequence[str], deadline_seconds: 
     processes that end with this call. Errors: ProgramMissing; NotMeasurable for an import that fails, a program that
     takes too long, ends early, or is no CPython with a lock of its own.
     """
+    require_python(python)
     with as_file(files("airmem.probes.payloads") / "freeze_trial.py") as payload:
         done = run_program(
             [python, str(payload), *modules], deadline_seconds=deadline_seconds, max_output_bytes=MOST_OUTPUT_BYTES

@@ -15,6 +15,7 @@ from airmem.errors import Malformed, ProcessGone
 from airmem.kernel.status import parse_status
 from airmem.kernel.threads_run import parse_catches, parse_run_count
 from airmem.model.trace import TraceSubject
+from airmem.probes.programs import is_interpreter
 
 if TYPE_CHECKING:
     from airmem.kernel.source import Source
@@ -177,6 +178,7 @@ def _pythons(arguments: tuple[str, ...], maps: str, exe: str, folder: str) -> tu
 
     An extension module below PREFIX/lib/pythonX.Y/site-packages tells the virtual environment. Where the command line
     tells nothing, airmem's own Python is the last, if it is the same program: it may be of the same environment.
+    They will be run. So whatever is not called like an interpreter is left out: a `tee` would write over its arguments.
     """
     found: dict[str, None] = {}
     words = [os.path.normpath(os.path.join(folder, word)) if "/" in word else "" for word in arguments[:2]]
@@ -194,7 +196,7 @@ def _pythons(arguments: tuple[str, ...], maps: str, exe: str, folder: str) -> tu
     found[program] = None
     if "/" not in "".join(arguments[:1]) and os.path.realpath(sys.executable) == program:
         found[sys.executable] = None
-    return tuple(one for one in found if one)
+    return tuple(one for one in found if is_interpreter(one))
 
 
 def _text(raw: bytes) -> str:

@@ -63,8 +63,10 @@ def run_import(
 
     Raises ProgramMissing when `python` cannot be executed, NotMeasurable when it cannot run the recorder.
     """
+    from airmem.probes.programs import require_python  # noqa: PLC0415  # imports shutil
     from airmem.probes.runner import run_program  # noqa: PLC0415  # loads subprocess
 
+    require_python(python)
     with _same_addresses():
         done = run_program(
             [python, RECORDER, encode_request(request)],

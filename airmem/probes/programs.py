@@ -6,9 +6,10 @@ import os
 import shlex
 import shutil
 
-from airmem.errors import UsageProblem
+from airmem.errors import NotMeasurable, UsageProblem
 
 MOST_BYTES = 4096
+VERSION_SECONDS = 10.0
 INTERPRETERS = ("python", "pypy")
 WITH_VALUE = ("-X", "-W", "--check-hash-based-pycs")
 """Options of the interpreter that take the next word."""
@@ -38,6 +39,21 @@ def is_interpreter(path: str) -> bool:
     """Whether a path is named like an interpreter: python3.11, pypy3."""
     name = os.path.basename(path)
     return name.startswith(INTERPRETERS) and not name.endswith((".py", "-config"))
+
+
+def require_python(path: str) -> None:
+    """Let only an interpreter pass, which a file of airmem's will be given to run: a `tee` would write over that file.
+
+    Errors: NotMeasurable unless it is named like one, or says itself that it is one; ProgramMissing.
+    """
+    if is_interpreter(path):
+        return
+    from airmem.probes.runner import run_program  # noqa: PLC0415  # loads subprocess
+
+    done = run_program([path, "--version"], deadline_seconds=VERSION_SECONDS)
+    if not done.stdout.startswith(b"Python "):
+        cause = f"{path} is no Python: asked for its version, it ended with status {done.status}"
+        raise NotMeasurable(cause, "Give the python of the environment that the service runs with.")
 
 
 def _divide(python: str, words: tuple[str, ...]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:

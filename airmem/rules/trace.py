@@ -106,9 +106,12 @@ def refuse_aggregated(mode: TraceMode) -> UsageProblem | None:
 
 def refuse_python(python: TracePython | None, tried: tuple[str, ...]) -> AirmemError | None:
     """Return why a Python cannot be recorded, None if it can."""
+    if not tried:
+        cause = "its program is no Python interpreter, and it has loaded none of Python's packages"
+        return NotMeasurable(cause, "memray records Python programs only. List what runs here: airmem ps")
     if python is None:
-        shown = ", ".join(tried) or "none found"
-        return NotMeasurable(f"no Python of the target answers ({shown})", "Run airmem where its Python can be run.")
+        cause = f"no Python of the target answers ({', '.join(tried)})"
+        return NotMeasurable(cause, "Run airmem where its Python can be run.")
     if not python.memray_version:
         return NotMeasurable(
             f"{python.executable} has no memray, and memray records from inside the program",

@@ -96,7 +96,8 @@ def test_each_obstacle_has_its_own_words(change, kind, words):
 )
 def test_a_python_that_cannot_be_recorded_is_told(python, words):
     assert words in rules.refuse_python(python, ("/p/python",)).cause
-    assert rules.refuse_python(PYTHON, ()) is None
+    assert rules.refuse_python(PYTHON, ("/p/python",)) is None
+    assert "no Python interpreter" in rules.refuse_python(None, ()).cause
 
 
 def test_sums_alone_are_refused_only_where_children_would_lose_them():
