@@ -68,7 +68,7 @@ def view_imports(report: ImportsReport, verbose: bool = False, top_count: int | 
             Paragraph(text=_method_line(report.cost), style="faint"),
             *_compared(report.comparison, top),
             *_blocked(report.without),
-            *_explained(report.explanation),
+            *_explained(report.explanation, verbose),
             *_budgeted(report.budget, report.head.taken_at_seconds),
             *_tables(report, verbose, top),
             Facts(lines=tuple(_totals(report.cost))),
@@ -264,7 +264,7 @@ def _blocked(without: tuple[BlockedImport, ...]) -> list[Block]:
     return [Table(name="without", columns=columns, rows=tuple(rows), caption="Measured again with it blocked")]
 
 
-def _explained(explanation: Explanation | None) -> list[Block]:
+def _explained(explanation: Explanation | None, verbose: bool) -> list[Block]:
     if explanation is None:
         return []
     columns = (
@@ -273,10 +273,14 @@ def _explained(explanation: Explanation | None) -> list[Block]:
         Column(name="function", header="FUNCTION", kind="text", meaning="the function"),
         Column(name="path", header="LINE", kind="title", meaning="its innermost line in the module's own files"),
     )
+    sites = explanation.sites if verbose else explanation.sites[:MOST_SITES]
     rows = [
         Row(cells=(one.size_bytes, one.allocation_count, one.function, f"{short_path(one.path)}:{one.line}"))
-        for one in explanation.sites[:MOST_SITES]
+        for one in sites
     ]
+    rest = explanation.inclusive_bytes - sum(one.size_bytes for one in sites)
+    if 100 * rest >= explanation.inclusive_bytes and rest > 0:
+        rows.append(Row(cells=(rest, None, "", "(all other lines)")))
     hidden = f"; {_modules(explanation.hidden_count)} unseen, which memray loads itself" * bool(
         explanation.hidden_count
     )

@@ -238,6 +238,20 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
+def test_the_lines_of_an_explanation_add_up_to_what_it_says(tmp_path: Path) -> None:
+    lines = "".join(f"KEPT_{number} = bytearray({100_000 + number})\n" for number in range(40))
+    lay_out(tmp_path, {"many.py": lines, "app.py": "import many\n"})
+    for options, row_count in (((), 21), (("-v",), 40)):
+        done = run_airmem("imports", "app", "--explain", "many", *options, cwd=tmp_path, env=_environment())
+        assert done.returncode == 0, done.stderr
+        table = done.stdout.partition("by allocation: ")[2].partition("\n\n")[0].splitlines()
+        told = float(table[0].split()[0])
+        held = [float(line.split()[0]) for line in table[2:]]
+        assert len(held) >= row_count
+        assert sum(held) == pytest.approx(told, abs=0.05 * len(held))
+        assert ("(all other lines)" in table[-1]) >= (not options)
+
+
 def test_a_repository_that_git_does_not_read_is_told_in_its_words(repository: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to give the repository to somebody else")
