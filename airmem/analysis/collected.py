@@ -36,6 +36,10 @@ QUIET_RATIO = 0.05
 """A parent that wrote more than this part of its tracked pages after the fork may have collected, too: then its counter
 is not the one at the fork, and cannot refute that a worker collected."""
 
+LEAST_TYPE_PAGES, TYPE_RATIO = 16, 0.9
+"""Where no counter tells, a collection is one only if it copied this part of the pages of every type that lies on so
+many: it visits all objects. Who walks over data, however many there are, leaves descriptors and functions alone."""
+
 
 @dataclass(slots=True, eq=False)
 class Ran:
@@ -69,7 +73,21 @@ def _ran(
     if more != 0:
         return True  # fewer than its parent: the parent has collected since
     theirs = np.count_nonzero(on_tracked & (member.states == COPIED_BY_PARENT)) > QUIET_RATIO * count
-    return bool(theirs) or member.is_parent_busy
+    return (bool(theirs) or member.is_parent_busy) and _spares_no_type(member, tracked, mine)
+
+
+def _spares_no_type(member: Member, tracked: TrackedPages, mine: Flags) -> bool:
+    """Tell whether the pages of each type were copied; `mine` are the member's pages that count."""
+    state_of = np.full(len(tracked.live), SHARED, np.uint8)
+    is_mine = np.zeros(len(tracked.live), np.bool_)
+    state_of[member.in_parent[mine]] = member.states[mine]
+    is_mine[member.in_parent[mine]] = True
+    firsts = tracked.is_first & is_mine[tracked.places]
+    numbers = tracked.numbers[firsts]
+    page_counts = np.bincount(numbers)
+    copied_counts = np.bincount(numbers, state_of[tracked.places[firsts]] == COPIED)
+    many = page_counts >= LEAST_TYPE_PAGES
+    return bool((copied_counts[many] >= TYPE_RATIO * page_counts[many]).all())
 
 
 def of_parent(member: Member, flags: Flags) -> Flags:

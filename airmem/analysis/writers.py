@@ -54,8 +54,9 @@ class Member:
     process of the family maps the same frame, `is_joint` where a sibling does and the parent does not.
     `differing_count` and `doubtful_count` are pages whose frames differ, and those of them whose writer is inferred.
     `both_wrote_count` copied pages were written by the parent, too: whoever was first copied, the other one kept the
-    original; None where flags do not tell. `is_parent_busy`: those are many. `is_same_memory`: it runs in its parent's
-    memory (vfork), so that there is nothing to compare.
+    original; None where flags do not tell. Where frames are hidden these are at most so many: both have a page of their
+    own, and one of the two may have kept the original. `is_parent_busy`: those are many. `is_same_memory`: it runs in
+    its parent's memory (vfork), so that there is nothing to compare.
     """
 
     position: int
@@ -306,7 +307,8 @@ def _by_bits(family: list[Member]) -> None:
     """Judge by which pages are mapped once only (bit 56), where frames are hidden; the writer is inferred.
 
     A page that a worker alone maps differs from its parent's: the worker copied it. One that the parent alone maps
-    and the worker shares with others was written by the parent.
+    and the worker shares with others was written by the parent. Where parent and worker each have a page of their own,
+    one of all who do kept the original and need not have written; it is taken for the parent.
     """
     for member in family:
         elder = member.parent
@@ -317,6 +319,8 @@ def _by_bits(family: list[Member]) -> None:
         mine, parents = member.is_mapped_once[own], elder.is_mapped_once[theirs]
         member.states[own] = np.where(mine, COPIED, np.where(parents, COPIED_BY_PARENT, SHARED))
         member.differing_count = member.doubtful_count = int(np.count_nonzero(mine | parents))
+        member.both_wrote_count = int(np.count_nonzero(mine & parents))
+        member.is_parent_busy = member.both_wrote_count > BUSY_RATIO * int(np.count_nonzero(mine))
         apart = (member.states == NEW) & member.is_present & ~member.is_mapped_once
         if len(elder.children) > 1 and not member.children:
             member.states[apart] = FREED_BY_PARENT

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 CAUSES = ("gc", "refcount", "data", "unknown")
 
 INFERRED_BYTES = 1 << 20
-"""Where the writer is inferred, figures of a worker are told no finer than this: a parent and one worker that rest
-write 0.3 to 0.5 MiB each of what they share, and those pages look alike."""
+"""Where the writer is inferred, figures of a worker are told no finer than this, even if its parent rests: a parent and
+one worker that rest write 0.3 to 0.5 MiB each of what they share, and those pages look alike."""
 
 
 @noun
@@ -125,8 +125,8 @@ class CowWorker:
     `inherited_bytes` are those that both have at the same address: shared, copied by itself or copied by its parent.
     `freed_by_parent_bytes` were inherited, too, and the parent has none of them any more. `new_bytes` came after the
     fork. `certainty` is exact, or inferred where the kernel does not tell who wrote. `both_wrote_bytes` of the copied
-    ones were written by the parent, too, so that it may have copied them instead; None where that cannot be told:
-    INFERRED_BYTES of each figure may be its then. `writes`, `collector` and
+    ones were written by the parent, too, so that it may have copied them instead: at most so many where `certainty` is
+    inferred (INFERRED_BYTES if the parent rests); None where not even that is known. `writes`, `collector` and
     `at_risk_bytes` are None where contents could not be read; at risk is what one full collection in this worker alone
     would copy, `frozen_shared_bytes` what gc.freeze keeps it from copying. `static_refcount_bytes` of those copied by
     reference counts lie in files of programs and libraries, whose objects are immortal since Python 3.12; None where

@@ -143,14 +143,26 @@ def _workers(report: CowReport, verbose: bool) -> Table:
 def _doubt(workers: tuple[CowWorker, ...]) -> list[Paragraph]:
     """Return how far one look cannot tell who wrote."""
     lines: list[str] = []
-    most = max((one.both_wrote_bytes or 0 for one in workers), default=0)
+    exact = [one for one in workers if one.certainty == "exact"]
+    inferred = [one for one in workers if one.certainty != "exact" and one.copied_bytes is not None]
+    most = _most_by_parents(exact)
     if most:
         lines.append(f"Of COPIED up to {format_bytes(most)} a process may be the parent's copies: both wrote to them.")
-    if any(one.certainty == "inferred" and one.copied_bytes is not None for one in workers):
+    if inferred:
+        most = _most_by_parents(inferred)
+        rested = f", less than {format_bytes(INFERRED_BYTES)} if it has rested since the fork"
         lines.append(
-            f"Where the writer is inferred, less than {format_bytes(INFERRED_BYTES)} may be the parent's writing."
+            f"Where the writer is inferred, up to {format_bytes(most)} of COPIED may be the parent's writing"
+            f"{rested if most > INFERRED_BYTES else ''}."
         )
     return [Paragraph(text=line, style="faint") for line in lines]
+
+
+def _most_by_parents(workers: list[CowWorker]) -> int:
+    """Return how much of what one process copied its parent may have copied instead: all where that is unknown."""
+    return max(
+        (one.copied_bytes or 0 if one.both_wrote_bytes is None else one.both_wrote_bytes for one in workers), default=0
+    )
 
 
 def _collector(report: CowReport) -> list[Facts | Paragraph]:

@@ -76,6 +76,38 @@ def test_a_busy_parent_of_eight_is_told_without_privilege(start: Start, toolbox:
         assert row["copied_by_parent_bytes"] > 10 * MIB
 
 
+@pytest.mark.parametrize("workers", [1, 8])
+def test_collections_of_a_parent_and_its_workers_are_told_without_privilege(
+    workers, start: Start, toolbox: Toolbox, superuser, page_frames
+):
+    program = str(toolbox.folder / "programs/cow_tree.py")
+    trial = Trial(start(command=[*NO_CAPABILITY, *toolbox.python, program, str(HEAP_MB)]), BY_NAME["gc"], workers)
+    trial.step("collect all")
+    trial.step("collect parent")
+    with standing_still(trial.target):
+        exact = ask("cow", trial.target.pid)
+        done = toolbox.run(NO_CAPABILITY, "cow", trial.target.pid, "--format", "json")
+    poor = {row["pid"]: row for row in done.answer["workers"]}
+    for row in exact["workers"]:
+        assert row["causes"]["gc_bytes"] > 10 * MIB
+        assert compare(row, poor[row["pid"]]) == []
+        assert poor[row["pid"]]["both_wrote_bytes"] >= row["both_wrote_bytes"] > 10 * MIB
+
+
+def test_who_only_looks_at_data_did_not_collect(start: Start, toolbox: Toolbox, superuser, page_frames):
+    """The data are nearly all that is tracked, and no page looks different: only the types that are left out tell."""
+    program = str(toolbox.folder / "programs/cow_tree.py")
+    trial = Trial(start(command=[*NO_CAPABILITY, *toolbox.python, program, str(5 * HEAP_MB)]), BY_NAME["refcount"], 1)
+    trial.step("visit all")
+    with standing_still(trial.target):
+        exact = ask("cow", trial.target.pid)
+        done = toolbox.run(NO_CAPABILITY, "cow", trial.target.pid, "--format", "json")
+    (row,), (poor,) = exact["workers"], done.answer["workers"]
+    assert row["causes"]["refcount_bytes"] > 50 * MIB
+    assert row["at_risk_bytes"] < 0.03 * row["causes"]["refcount_bytes"]
+    assert compare(row, poor) == []
+
+
 def test_another_users_tree_is_refused_with_its_cause(start: Start, toolbox: Toolbox, superuser):
     target = start("resting")
     done = toolbox.run(user(UID), "cow", target.pid)

@@ -6,10 +6,10 @@ forks. Orders on standard input:
   warm                 write all that a fork writes: what is written now, the fork that follows leaves where it is
   fork                 one more worker appears and rests
   huge START-END ...   the parent asks for huge pages there, before the fork
-  collect, refer, mutate, allocate, free, drop, rewrite, array, shared, spawn
+  collect, refer, visit, mutate, allocate, free, drop, rewrite, array, shared, spawn
                        each by `all`, `first`, `parent` or `grandchildren`
 
-`refer` takes and keeps a reference to every object, `mutate` changes one attribute of each node, `allocate`, `free`
+`refer` takes and keeps a reference to every object, `visit` takes it and lets go, `mutate` changes one attribute of each node, `allocate`, `free`
 and `drop` use the pools that were inherited, `rewrite` and `array` change plain data in place (a bytearray, numpy's), `shared`
 writes to memory that is shared on purpose, `spawn` has a worker fork a grandchild. The collector never runs unless
 it is ordered to.
@@ -36,7 +36,7 @@ HEAP_MB = int(sys.argv[1])
 OPTIONS = sys.argv[2:]
 BUFFER_BYTES = 256 * 1024
 GRANDCHILDREN = "grandchildren"
-STEPS = ("collect", "refer", "mutate", "allocate", "free", "drop", "rewrite", "array", "shared", "spawn")
+STEPS = ("collect", "refer", "visit", "mutate", "allocate", "free", "drop", "rewrite", "array", "shared", "spawn")
 
 
 class Node:
@@ -92,6 +92,11 @@ class Heap:
             [row[1] for row in self.rows],
             [row[1]["row"] for row in self.rows],
         ]
+
+    def visit(self) -> None:
+        """Look at every object, so that all counts are afterwards what they were."""
+        self.refer()
+        self.kept = []
 
     def mutate(self) -> None:
         """Give every node another number."""
