@@ -120,7 +120,8 @@ class LiveAnonymousTables:
     def is_trusted(self, shared: npt.NDArray[np.int64]) -> bool:
         """Whether the flag means what it should: airmem's own fresh page has it, pages that two map do not."""
         if not self._reader.is_live:
-            return True  # tried where the capture was made
+            kept = shared if len(shared) else np.zeros(1, np.int64)
+            return self.find_exclusive(kept) is not None  # tried where the capture was made, if it has flags at all
         with suppress(OSError, ValueError):
             fresh = find_fresh_frame(self._reader)
             mine = self.find_exclusive(np.array([fresh], np.int64)) if fresh else None

@@ -233,7 +233,9 @@ class _Question:
             raise ProcessGone(cause, "Look for its successor with: airmem ps") from None
         except OSError as problem:
             cause = f"the page table of process {process.pid} cannot be read: {problem.strerror}"
-            remedy = "It takes /proc/PID/pagemap, which sandboxes such as gVisor and some captures lack"
+            remedy = "It takes /proc/PID/pagemap, which sandboxes such as gVisor lack"
+            if not self._reader.is_live:
+                remedy = "Make the capture with page tables and contents: airmem capture TARGET --contents -o FILE"
             raise NotMeasurable(cause, remedy) from None
         raise NotMeasurable(f"the page table of process {process.pid} is too large", "Ask about one of its children")
 

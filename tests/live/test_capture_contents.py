@@ -141,3 +141,23 @@ def test_damage_is_told(start: Start, tmp_path: Path) -> None:
     ):
         with CaptureReader({**members, **damage}, "x").process(target.pid) as files, pytest.raises(Malformed):
             files.memory()
+
+
+def test_without_flags_of_frames_nobody_claims_to_know_who_wrote(
+    start: Start, page_frames: None, tmp_path: Path
+) -> None:
+    target = start(command=[*DEMO, "gc"]).freeze()
+    assert run_airmem("capture", target.pid, "-o", tmp_path / "bare.airmem").returncode == 0
+    live, kept = ask("cow", target.pid), ask("cow", "--from", tmp_path / "bare.airmem")
+    for row, bare in zip(live["workers"], kept["workers"], strict=True):
+        assert row["both_wrote_bytes"] is not None
+        assert (bare["certainty"], bare["both_wrote_bytes"]) == ("inferred", None)
+        assert bare["copied_bytes"] == pytest.approx(row["copied_bytes"], rel=0.05, abs=1 << 20)
+
+
+def test_a_capture_without_page_tables_names_what_to_capture(start: Start, tmp_path: Path) -> None:
+    target = start(command=[*DEMO, "none"])
+    assert run_airmem("capture", target.pid, "--no-pages", "-o", tmp_path / "none.airmem").returncode == 0
+    done = run_airmem("cow", "--from", tmp_path / "none.airmem")
+    assert done.returncode == 5
+    assert "airmem capture TARGET --contents" in done.stderr
