@@ -17,7 +17,7 @@ from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, SHARED, Member
 from airmem.cpython.heads import HeadList
 from airmem.cpython.objects import scan_objects
 from airmem.cpython.pools import count_pages_with_free_blocks
-from airmem.errors import ProcessGone
+from airmem.errors import NotPermitted, ProcessGone
 from airmem.model.contents import PageBlock
 from airmem.units import MIB, PAGE_BYTES
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 BLOCK_PAGES = MIB // PAGE_BYTES
 WORDS_PER_PAGE = PAGE_BYTES // 8
+UNREADABLE = (ProcessGone, NotPermitted)
+"""Why the contents of one process of a family cannot be read, while those of others can."""
+
 UNCOMPARED = 255
 """The code of a page that was not compared: it is not copied, or not among those chosen."""
 
@@ -201,7 +204,7 @@ class _Stream:
         """Read pages from a process of the line; from the parent when it ends. Errors: ProcessGone of the parent."""
         try:
             return self._contents.fill(self._keys[position], pages, words)
-        except ProcessGone:
+        except UNREADABLE:
             if position == self._elder.position:
                 raise
             self._readers[self._readers == position] = self._elder.position
@@ -225,7 +228,7 @@ class _Stream:
         copies = self._copy[: len(at) * WORDS_PER_PAGE]
         try:
             is_read = self._contents.fill(self._keys[child.position], child.pages[at], copies)
-        except ProcessGone:
+        except UNREADABLE:
             self._is_gone.add(child.position)
             return
         changes = compare_pages(self._table, originals, copies.reshape(-1, WORDS_PER_PAGE), ahead)
@@ -248,7 +251,11 @@ class _Stream:
         for position in np.unique(holders[holders >= 0]).tolist():
             rows = np.flatnonzero(holders == position)
             words = self._copy[: len(rows) * WORDS_PER_PAGE]
-            is_read[rows] &= self._contents.fill(self._keys[position], self._elder.pages[places[rows]], words)
+            try:
+                is_read[rows] &= self._contents.fill(self._keys[position], self._elder.pages[places[rows]], words)
+            except UNREADABLE:
+                is_read[rows] = False
+                continue
             replaced[rows] = words.reshape(-1, WORDS_PER_PAGE)
         return replaced
 

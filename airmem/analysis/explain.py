@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airmem.analysis.address_map import is_in_files
-from airmem.analysis.causes import Comparison, Line, compare_line, start_comparison
+from airmem.analysis.causes import UNREADABLE, Comparison, Line, compare_line, start_comparison
 from airmem.analysis.collected import GC, UNKNOWN, Ran, find_collections, name_causes, of_parent, worker_state
 from airmem.analysis.inline_caches import CODE
 from airmem.analysis.page_types import find_page_types
@@ -21,7 +21,7 @@ from airmem.cpython.heads import HeadList, Heads
 from airmem.cpython.learn import TypeLearner, learn_types, slot_addresses
 from airmem.cpython.names import TypeNames
 from airmem.cpython.objects import scan_objects
-from airmem.errors import NotMeasurable, ProcessGone
+from airmem.errors import NotMeasurable
 from airmem.model.cow import TypeWords
 from airmem.units import KIB, PAGE_BYTES
 
@@ -75,7 +75,7 @@ class Explanation:
 @dataclass(slots=True, eq=False)
 class FamilyContents:
     """All explanations by position, the collectors and the pages in pools with free blocks of those
-    that have children, and why others have neither."""
+    that have children, and why others have neither. `gone` are those that ended meanwhile, or may not be read."""
 
     workers: dict[int, Explanation] = field(default_factory=dict)
     hole_pages: dict[int, int] = field(default_factory=dict)
@@ -118,7 +118,7 @@ class _Explainer:
                 continue
             try:
                 self._explain_line(elder, self._learn(elder))
-            except ProcessGone:
+            except UNREADABLE:
                 if elder.position == 0:
                     raise
                 self._found.gone.add(elder.position)
@@ -166,7 +166,7 @@ class _Explainer:
         for child in elder.children:
             try:
                 self._explain_child(child, lists, names)
-            except ProcessGone:
+            except UNREADABLE:
                 self._found.gone.add(child.position)
 
     def _explain_child(self, child: Member, lists: _Lists, names: TypeNames) -> None:

@@ -156,7 +156,7 @@ class _Question:
     def _hold(self, contents: LiveContents, snapshot: TreeSnapshot) -> bool:
         """Open the memory of all processes before their page tables are read: then no call of exec goes unseen.
 
-        Return whether contents can be read; where they are refused there is a gap.
+        Return whether contents can be read; where they are refused there is a gap. Without the root's there are none.
         """
         for one in snapshot.processes[:MOST_HELD]:
             process = one.process
@@ -170,7 +170,8 @@ class _Question:
                 from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
 
                 self._gaps.append(gap(process.pid, "causes", *explain_denial(self._reader, process.pid)))
-                return False
+                if process.pid == self._root_pid:
+                    return False
             except OSError as problem:
                 from airmem.collect.access import explain_contents  # noqa: PLC0415  # only when it is missing
 
@@ -262,7 +263,9 @@ class _Question:
             )
             self._gaps.append(gap(None, "at_risk_bytes", "max_bytes", detail))
         self._gaps += [gap(keys[at][0], "causes", "not_cpython", cause) for at, cause in told.obstacles.items()]
-        self._gaps += [gap(keys[at][0], "causes", "gone", "it ended while it was read") for at in sorted(told.gone)]
+        refused = {one.pid for one in self._gaps if one.fact == "causes"}
+        gone = [keys[at][0] for at in sorted(told.gone) if keys[at][0] not in refused]
+        self._gaps += [gap(pid, "causes", "gone", "it ended while it was read") for pid in gone]
         return told, describe_coverage(contents.read_bytes, members, fraction, contents.pace.duty_ratio)
 
     def _describe(

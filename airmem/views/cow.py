@@ -191,12 +191,16 @@ def describe_collector(parents: CollectorState, workers: tuple[CowWorker, ...]) 
 
 def _forecast(report: CowReport) -> str:
     risks = sorted((one.at_risk_bytes for one in report.workers if one.at_risk_bytes), reverse=True)
+    known = sum(one.at_risk_bytes is not None for one in report.workers)
     if not risks:
-        return "A full collection would copy nothing that is still shared."
+        where = (
+            "" if known == len(report.workers) else f" in the {known} of {len(report.workers)} processes that were read"
+        )
+        return f"A full collection would copy nothing that is still shared{where}."
     alike = sum(2 * risk >= risks[0] for risk in risks)  # a frozen worker's few pages are no risk beside the others'
     every = len(report.workers)
     who = f"{alike} worker{'s' if alike != 1 else ''}" if alike == every else f"{alike} of {every} processes"
-    total = format_bytes(report.forecast.at_risk_bytes)
+    total = f"{'at least ' * (known < every)}{format_bytes(report.forecast.at_risk_bytes)}"
     return f"At risk {format_bytes(risks[0])} x {who}: the next full collection in each copies that, {total} in all."
 
 

@@ -10,12 +10,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from airmem.analysis.collected import DATA, UNKNOWN
+from airmem.analysis.explain import explain_family
+from airmem.analysis.fraction import Fraction
+from airmem.analysis.writers import COPIED, attribute_writers
+from airmem.collect.anonymous import LiveAnonymousTables
+from airmem.collect.contents import LiveContents
+from airmem.collect.source import open_source
+from airmem.collect.tree import collect_tree
+from airmem.units import PAGE_BYTES
 from tests.live.conftest import PROGRAMS, Start, ask, run_airmem
 from tests.live.cow_modes import BY_NAME, CAUSES, HEAP_MB, IDLE_BYTES, MIB, Trial, standing_still
 from tests.live.permission import Toolbox, make_toolbox, user
-from tests.live.tree import wait_until
+from tests.live.tree import read_stat, wait_until
 
 UID = 50000
 COPIED_RATIO = 0.05
@@ -121,6 +131,45 @@ def test_a_tree_that_is_not_dumpable_is_refused_with_its_cause(start: Start, too
     done = toolbox.run(user(UID), "cow", target.pid)
     assert done.status == 4
     assert "dumpable" in done.errors
+
+
+def test_a_worker_that_may_not_be_read_hides_no_other(start: Start, toolbox: Toolbox, superuser):
+    program = str(toolbox.folder / "programs/cow_tree.py")
+    target = start(command=[*NO_CAPABILITY, *toolbox.python, program, str(HEAP_MB)])
+    for order in ("fork", "hide first", "fork", "collect all"):
+        target.order(order)
+    hidden, other = target.truth["workers"]
+    done = toolbox.run(NO_CAPABILITY, "cow", target.pid, "--format", "json")
+    rows = {row["pid"]: row for row in done.answer["workers"]}
+    assert rows[hidden]["causes"] is None
+    assert rows[other]["causes"]["gc_bytes"] > 0.9 * rows[other]["copied_bytes"] > 10 * MIB
+    assert [(gap["pid"], gap["reason"]) for gap in done.answer["gaps"] if gap["fact"] == "causes"] == [
+        (hidden, "not_dumpable")
+    ]
+    text = toolbox.run(NO_CAPABILITY, "cow", target.pid).output
+    assert "nothing that is still shared in the 1 of 2 processes that were read." in text
+
+
+def test_a_worker_that_ends_with_the_originals_ends_no_answer(start: Start, page_frames):
+    """The second worker has originals that the parent and the first have replaced; it ends before they are read."""
+    target = start("cow_tree", HEAP_MB)
+    for order in ("fork", "fork", "mutate first", "rewrite first", "mutate parent"):
+        target.order(order)
+    reader = open_source()
+    snapshot = collect_tree(reader, target.pid, "status")
+    keys = [one.process.key for one in snapshot.processes]
+    first, second = ([key[0] for key in keys].index(pid) for pid in target.truth["workers"])
+    with LiveContents(reader) as contents:
+        for key in keys:
+            contents.hold(key)
+        members = attribute_writers(LiveAnonymousTables(reader, snapshot.processes), [None, 0, 0], [True] * 3)
+        os.kill(keys[second][0], signal.SIGKILL)
+        wait_until(lambda: read_stat(keys[second][0])[0] == "Z", "its end")
+        told = explain_family(contents, keys, members, Fraction())
+    assert told.gone == {second}
+    causes = np.bincount(told.workers[first].causes[members[first].states == COPIED]) * PAGE_BYTES
+    assert causes[DATA] > 20 * MIB
+    assert causes[UNKNOWN] > 5 * MIB
 
 
 @pytest.mark.parametrize("command", ["cow", "heap"])

@@ -6,12 +6,13 @@ forks. Orders on standard input:
   warm                 write all that a fork writes: what is written now, the fork that follows leaves where it is
   fork                 one more worker appears and rests
   huge START-END ...   the parent asks for huge pages there, before the fork
-  collect, refer, visit, mutate, allocate, free, drop, rewrite, array, shared, spawn
+  collect, refer, visit, mutate, allocate, free, drop, rewrite, array, shared, spawn, hide
                        each by `all`, `first`, `parent` or `grandchildren`
 
 `refer` takes and keeps a reference to every object, `visit` takes it and lets go, `mutate` changes one attribute of each node, `allocate`, `free`
 and `drop` use the pools that were inherited, `rewrite` and `array` change plain data in place (a bytearray, numpy's), `shared`
-writes to memory that is shared on purpose, `spawn` has a worker fork a grandchild. The collector never runs unless
+writes to memory that is shared on purpose, `spawn` has a worker fork a grandchild, `hide` makes a process one that its own
+user may not look at. The collector never runs unless
 it is ordered to.
 """
 
@@ -24,7 +25,7 @@ import os
 import signal
 import sys
 
-from tree import LIBC, PR_SET_PDEATHSIG, ready
+from tree import LIBC, PR_SET_DUMPABLE, PR_SET_PDEATHSIG, ready
 
 MIB = 1 << 20
 NODE_BYTES = 690
@@ -36,7 +37,20 @@ HEAP_MB = int(sys.argv[1])
 OPTIONS = sys.argv[2:]
 BUFFER_BYTES = 256 * 1024
 GRANDCHILDREN = "grandchildren"
-STEPS = ("collect", "refer", "visit", "mutate", "allocate", "free", "drop", "rewrite", "array", "shared", "spawn")
+STEPS = (
+    "collect",
+    "refer",
+    "visit",
+    "mutate",
+    "allocate",
+    "free",
+    "drop",
+    "rewrite",
+    "array",
+    "shared",
+    "spawn",
+    "hide",
+)
 
 
 class Node:
@@ -126,6 +140,10 @@ class Heap:
         """Change every number of the arrays in place."""
         for place in range(len(self.arrays)):
             self.arrays[place] += 1
+
+    def hide(self) -> None:
+        """Do as Airflow's task supervisors do."""
+        LIBC.prctl(PR_SET_DUMPABLE, 0)
 
     def write_shared(self) -> None:
         """Write where all may write."""
