@@ -6,11 +6,11 @@ forks. Orders on standard input:
   warm                 write all that a fork writes: what is written now, the fork that follows leaves where it is
   fork                 one more worker appears and rests
   huge START-END ...   the parent asks for huge pages there, before the fork
-  collect, refer, visit, mutate, allocate, free, drop, rewrite, array, shared, spawn, hide
+  collect, refer, visit, mutate, allocate, free, thin, drop, rewrite, array, shared, spawn, hide
                        each by `all`, `first`, `parent` or `grandchildren`
 
-`refer` takes and keeps a reference to every object, `visit` takes it and lets go, `mutate` changes one attribute of each node, `allocate`, `free`
-and `drop` use the pools that were inherited, `rewrite` and `array` change plain data in place (a bytearray, numpy's), `shared`
+`refer` takes and keeps a reference to every object, `visit` takes it and lets go, `mutate` changes one attribute of each node, `allocate`, `free`,
+`thin` and `drop` use the pools that were inherited, `rewrite` and `array` change plain data in place (a bytearray, numpy's), `shared`
 writes to memory that is shared on purpose, `spawn` has a worker fork a grandchild, `hide` makes a process one that its own
 user may not look at. The collector never runs unless
 it is ordered to.
@@ -124,6 +124,10 @@ class Heap:
     def free(self) -> None:
         """Free objects."""
         del self.doomed[:]
+
+    def thin(self) -> None:
+        """Free every other object, so that there is room in each of their pools."""
+        del self.doomed[::2]
 
     def drop(self) -> None:
         """Free half of the rows, which the collector tracks, and make others."""
