@@ -54,9 +54,9 @@ class Member:
     process of the family maps the same frame, `is_joint` where a sibling does and the parent does not.
     `differing_count` and `doubtful_count` are pages whose frames differ, and those of them whose writer is inferred.
     `both_wrote_count` copied pages were written by the parent, too: whoever was first copied, the other one kept the
-    original; None where flags do not tell. Where frames are hidden these are at most so many: both have a page of their
-    own, and one of the two may have kept the original. `is_parent_busy`: those are many. `is_same_memory`: it runs in
-    its parent's memory (vfork), so that there is nothing to compare.
+    original; None where flags do not tell. Where the writer is inferred these are at most so many: both have a page of
+    their own, and one of the two may have kept the original. `is_parent_busy`: those are many. `is_same_memory`: it
+    runs in its parent's memory (vfork), so that there is nothing to compare.
     """
 
     position: int
@@ -252,6 +252,8 @@ def _settle(member: Member, own: Pages, theirs: Pages, exclusive: _Exclusive, is
             by_parent |= doubtful
         member.both_wrote_count = int(np.count_nonzero(is_mine & is_elders))
         member.is_parent_busy = member.both_wrote_count > BUSY_RATIO * int(np.count_nonzero(is_mine))
+        if member.certainty == "inferred":
+            member.both_wrote_count += int(np.count_nonzero(doubtful & ~by_parent))
     member.states[own] = np.where(by_parent, COPIED_BY_PARENT, COPIED)
 
 

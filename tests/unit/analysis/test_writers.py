@@ -82,6 +82,21 @@ def test_where_both_wrote_that_is_told():
     assert worker.both_wrote_count == 1
 
 
+def test_what_only_a_fork_speaks_for_may_be_the_parents_as_well():
+    """Its fork cleared the flag of the worker's copy, if it is one."""
+    members, states = look(Family({1: 10, 2: 20}, {1: 11, 2: 20}, {1: 11, 2: 20}, exclusive=set()), [None, 0, 1])
+    assert states[1] == ["copied", "shared"]
+    assert (members[1].certainty, members[1].both_wrote_count) == ("inferred", 1)
+
+
+def test_where_frames_are_hidden_a_page_that_both_have_may_be_the_parents():
+    table = {1: 10, 2: 20, 3: 30}
+    family = Family(table, table, table, shows_frames=False, once={(0, 1), (1, 1), (1, 2), (2, 1)})
+    members, states = look(family, [None, 0, 0])
+    assert states[1] == ["copied", "copied", "shared"]
+    assert (members[1].certainty, members[1].both_wrote_count) == ("inferred", 1)
+
+
 def test_originals_that_the_parent_has_replaced_twice():
     """The first worker has the oldest, the second those of between: with one generation two pages would go."""
     family = Family({1: 12, 2: 22, 3: 32}, {1: 10, 2: 20, 3: 30}, {1: 11, 2: 21, 3: 32}, exclusive={12, 22, 32})
