@@ -13,6 +13,7 @@ from airmem.views.title import short_title
 
 if TYPE_CHECKING:
     from airmem.model.cow import CollectorState, Coverage, CowReport, CowWorker
+    from airmem.model.gap import Gap
     from airmem.views.document import Block
 
 ROLE = Column(name="role", header="ROLE", kind="text", meaning="worker, child, or the service's own word")
@@ -54,7 +55,7 @@ def view_cow(report: CowReport, verbose: bool = False, top_count: int | None = N
             Paragraph(text="Anonymous memory, compared with each process's own parent. Sizes in MiB.", style="faint"),
             *_coverage(report.coverage),
             *([_workers(report, verbose)] if report.workers else []),
-            *_doubt(report.workers),
+            *_doubt(report.workers, report.gaps),
             *_collector(report),
             *_types(report, top_count or MOST_TYPES),
             *_remedies(report),
@@ -140,7 +141,7 @@ def _workers(report: CowReport, verbose: bool) -> Table:
     return Table(name="workers", columns=columns, rows=tuple(rows))
 
 
-def _doubt(workers: tuple[CowWorker, ...]) -> list[Paragraph]:
+def _doubt(workers: tuple[CowWorker, ...], gaps: tuple[Gap, ...]) -> list[Paragraph]:
     """Return how far one look cannot tell who wrote."""
     lines: list[str] = []
     exact = [one for one in workers if one.certainty == "exact"]
@@ -155,6 +156,14 @@ def _doubt(workers: tuple[CowWorker, ...]) -> list[Paragraph]:
             f"Where the writer is inferred, up to {format_bytes(most)} of COPIED may be the parent's writing"
             f"{rested if most > INFERRED_BYTES else ''}."
         )
+    if any(one.fact == "writer" for one in gaps):
+        forked = {one.process.parent_pid for one in workers}
+        most = max((one.copied_by_parent_bytes or 0 for one in workers if one.process.pid in forked), default=0)
+        if most >= INFERRED_BYTES:
+            lines.append(
+                f"Of BY PARENT up to {format_bytes(most)} may be copied by a process that has forked since: it shares"
+                " copies with its children then, as originals would be."
+            )
     return [Paragraph(text=line, style="faint") for line in lines]
 
 

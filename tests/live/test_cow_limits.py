@@ -104,6 +104,17 @@ def test_collections_of_a_parent_and_its_workers_are_told_without_privilege(
         assert poor[row["pid"]]["both_wrote_bytes"] >= row["both_wrote_bytes"] > 10 * MIB
 
 
+def test_copies_that_a_fork_hides_are_said_to_be_in_doubt(start: Start, toolbox: Toolbox, superuser):
+    program = str(toolbox.folder / "programs/cow_tree.py")
+    target = start(command=[*NO_CAPABILITY, *toolbox.python, program, str(HEAP_MB)])
+    for order in ("fork", "collect all"):
+        target.order(order)
+    assert "forked since" not in toolbox.run(NO_CAPABILITY, "cow", target.pid).output
+    target.order("spawn all")
+    assert "may be copied by a process that has forked since" in toolbox.run(NO_CAPABILITY, "cow", target.pid).output
+    assert "forked since" not in run_airmem("cow", target.pid).stdout
+
+
 def test_who_only_looks_at_data_did_not_collect(start: Start, toolbox: Toolbox, superuser, page_frames):
     """The data are nearly all that is tracked, and no page looks different: only the types that are left out tell."""
     program = str(toolbox.folder / "programs/cow_tree.py")
