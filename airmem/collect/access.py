@@ -11,19 +11,24 @@ from typing import TYPE_CHECKING
 
 from airmem.collect.place import FIRST_USER_NAMESPACE, collect_identity, read_link, read_or_empty
 from airmem.collect.processes import own_process_id, read_process
-from airmem.errors import Malformed
+from airmem.errors import Malformed, NotMeasurable, NotPermitted, ProcessGone
 from airmem.kernel.privileges import parse_is_mapped
 from airmem.model.capability import SYS_PTRACE, capability_names
 
 if TYPE_CHECKING:
     from airmem.kernel.source import Source
     from airmem.model.environment import Identity
+    from airmem.model.gap import Gap
     from airmem.model.process import Process
 
 NOT_DUMPABLE = (
     "it called prctl(PR_SET_DUMPABLE, 0), as Airflow's task supervisors do since 3.2, or changed its uid after exec, as"
     " gunicorn --user does"
 )
+
+
+UNMEASURABLE = ("zombie", "kernel_thread", "no_contents", "page_table_unreadable", "unreadable")
+"""Reasons that are no refusal: no right would help."""
 
 
 def explain_denial(reader: Source, pid: int) -> tuple[str, str]:
@@ -99,6 +104,15 @@ def explain_contents(reader: Source, problem: OSError) -> tuple[str, str]:
     if reader.is_live:
         return "unreadable", detail
     return "no_contents", detail
+
+
+def error_of(missing: Gap, remedy: str) -> ProcessGone | NotPermitted | NotMeasurable:
+    """Return the error that a gap is when it is about the process that was asked for."""
+    if missing.reason == "gone":
+        return ProcessGone(missing.detail, remedy)
+    if missing.reason in UNMEASURABLE:
+        return NotMeasurable(missing.detail, remedy)
+    return NotPermitted(missing.detail, remedy)
 
 
 def explain_identities(pid: int, own: Identity, target: Identity) -> tuple[str, str]:

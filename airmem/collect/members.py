@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airmem.collect.access import explain_contents, explain_memory_denial
 from airmem.collect.anonymous import LiveAnonymousTables
 from airmem.collect.gaps import gap
-from airmem.errors import NotMeasurable, NotPermitted, ProcessGone
+from airmem.errors import NotPermitted, ProcessGone
 
 if TYPE_CHECKING:
     from airmem.collect.contents import LiveContents
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from airmem.model.anonymous import AnonymousPages
     from airmem.model.gap import Gap
     from airmem.model.process import Process
-
-
-UNMEASURABLE = ("zombie", "kernel_thread", "no_contents", "page_table_unreadable", "unreadable")
-"""Reasons that are no refusal: no right would help."""
 
 
 def read_member(
@@ -43,12 +39,3 @@ def read_member(
         detail = f"the page table of process {process.pid} was refused, or is too large"
         return gap(process.pid, "objects", "page_table_unreadable", detail)
     return found
-
-
-def error_of(missing: Gap, remedy: str) -> ProcessGone | NotPermitted | NotMeasurable:
-    """Return the error that a gap is when it is about the process that was asked for."""
-    if missing.reason == "gone":
-        return ProcessGone(missing.detail, remedy)
-    if missing.reason in UNMEASURABLE:
-        return NotMeasurable(missing.detail, remedy)
-    return NotPermitted(missing.detail, remedy)

@@ -167,9 +167,9 @@ class _Question:
             except ProcessGone:
                 continue
             except NotPermitted:
-                from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
+                from airmem.collect.access import explain_memory_denial  # noqa: PLC0415  # only when it is refused
 
-                self._gaps.append(gap(process.pid, "causes", *explain_denial(self._reader, process.pid)))
+                self._gaps.append(gap(process.pid, "causes", *explain_memory_denial(self._reader, process.pid)))
                 if process.pid == self._root_pid:
                     return False
             except OSError as problem:
@@ -223,8 +223,7 @@ class _Question:
                 files.read("maps")
                 files.read_words("pagemap", ((0, 1),), memoryview(bytearray(8)))
         except PermissionError:
-            from airmem.collect.access import explain_denial  # noqa: PLC0415  # only when something is refused
-            from airmem.collect.members import error_of  # noqa: PLC0415
+            from airmem.collect.access import error_of, explain_denial  # noqa: PLC0415  # only when something is refused
 
             self._gaps = [gap(process.pid, "process", *explain_denial(self._reader, process.pid))]
             (advised,) = self._advise()

@@ -150,7 +150,8 @@ class _Look:
         self, tables: LiveAnonymousTables, contents: LiveContents
     ) -> tuple[list[ProcessSnapshot], list[AnonymousPages]]:
         """Return the processes that can be read, and their pages. Errors: those of the process asked for."""
-        from airmem.collect.members import error_of, read_member  # noqa: PLC0415  # imports numpy
+        from airmem.collect.access import error_of  # noqa: PLC0415
+        from airmem.collect.members import read_member  # noqa: PLC0415  # imports numpy
         from airmem.model.gap import Gap  # noqa: PLC0415
 
         chosen, pages = [], []
