@@ -126,6 +126,12 @@ def test_no_secret_is_in_the_file(start: Start, tmp_path: Path) -> None:
     assert [secret for secret in SECRETS if secret.encode() in raw] == []
 
 
+def without_outsiders(gap: Any) -> Any:
+    """Return a gap without a remedy, and without how many others are in the control group: they come and go."""
+    detail = "" if gap["reason"] == "bound_precondition" else gap["detail"]
+    return {**gap, "remedy": "", "detail": detail}
+
+
 def test_a_refused_process_is_refused_again(
     start: Start, superuser: None, private_airmem: list[str], tmp_path: Path
 ) -> None:
@@ -145,7 +151,7 @@ def test_a_refused_process_is_refused_again(
     assert [gap["reason"] for gap in gaps if gap["pid"] == hidden] == ["not_dumpable"]
     other = ["setpriv", "--reuid", "50000", "--regid", "50000", "--clear-groups", *private_airmem]
     live = ask("pss", target.pid, "--depth", "rollup", command=other, cwd="/")["gaps"]
-    assert [{**gap, "remedy": ""} for gap in gaps] == [{**gap, "remedy": ""} for gap in live]
+    assert list(map(without_outsiders, gaps)) == list(map(without_outsiders, live))
     remedy = next(gap["remedy"] for gap in gaps if gap["pid"] == hidden)
     assert f"airmem capture {target.pid} -o FILE" in remedy, "what a capture lacks takes another capture, not this pid"
 
