@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 REFUSED_BY_YAMA = {1: "only descendants may be traced", 2: "only CAP_SYS_PTRACE may trace", 3: "nobody may trace"}
 """/proc/sys/kernel/yama/ptrace_scope (Documentation/admin-guide/LSM/Yama.rst)."""
 
-DEAD = "ZXx"
-
 
 def explain_attach(reader: Source, pid: int) -> tuple[str, str] | None:
     """Return (reason, detail) for stacks that cannot be read, None where nothing is in the way.
@@ -32,7 +30,7 @@ def explain_attach(reader: Source, pid: int) -> tuple[str, str] | None:
             process = parse_stat(files.read("stat"))
             if process.is_zombie:
                 return "zombie", f"process {pid} has ended"
-            if process.state in DEAD:
+            if process.has_lost_first:
                 detail = f"the first thread of process {pid} has ended, and its memory is no longer to be found there"
                 return "first_thread_ended", detail
             return _try(reader, files, pid)

@@ -167,7 +167,10 @@ def object_inode(link: str) -> int | None:
 
 
 def innermost_id(fields: dict[bytes, bytes], name: bytes = b"NSpid") -> int | None:
-    """Return the id of a thread, or of its process (NStgid), in its own pid namespace, from its status."""
+    """Return the id of a thread, or of its process (NStgid), in its own pid namespace, from its status (proc(5)).
+
+    None on kernels before 4.1.
+    """
     return _integer(fields[name].split()[-1]) if fields.get(name) else None
 
 

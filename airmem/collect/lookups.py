@@ -131,7 +131,10 @@ class OpenProcesses:
             process = parse_stat(files.read("stat"))
             if process.start_ticks == key[1]:
                 thread = living_thread(files, process)
-                return files if thread == key[0] else self._reader.process(thread)
+                if thread == key[0]:
+                    return files
+                with files:  # it is not kept: its memory shows under another id
+                    return self._reader.process(thread)
         return None
 
 

@@ -113,8 +113,13 @@ def _depths(report: HangReport) -> dict[int, int]:
 def _words(one: ProcessVerdict) -> str:
     if not one.threads:
         return {"zombie": "has ended; its parent has not waited for it", "exited": "has ended"}.get(one.state, "")
-    main = next((each for each in one.threads if each.tid == one.pid), one.threads[0])
-    return _phrase(main)
+    return _phrase(_speaker(one))
+
+
+def _speaker(one: ProcessVerdict) -> ThreadVerdict:
+    """Return the thread whose state is its process's: the main one, or the first where that is not told of or ended."""
+    alive = [each for each in one.threads if each.category != "exited"] or one.threads
+    return next((each for each in alive if each.tid == one.pid), alive[0])
 
 
 def _phrase(thread: ThreadVerdict) -> str:
@@ -122,8 +127,7 @@ def _phrase(thread: ThreadVerdict) -> str:
 
 
 def _age(one: ProcessVerdict) -> str:
-    main = next((each for each in one.threads if each.tid == one.pid), None)
-    return "" if main is None or main.state == "busy" else format_age(main.since_seconds)
+    return "" if not one.threads or _speaker(one).state == "busy" else format_age(_speaker(one).since_seconds)
 
 
 def _threads(report: HangReport, verbose: bool) -> list[Paragraph]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.live.conftest import run_airmem
 from tests.live.hang import assert_thread, look_at
 
 IDLE = ["self_pipe", "wakeup_descriptor", "loop_until_signal", "netlink", "unix_datagrams"]
@@ -73,3 +74,6 @@ def test_a_process_whose_first_thread_has_ended_is_no_zombie(start):
     assert [gap for gap in told.answer["gaps"] if gap["fact"] == "stacks"] == []
     (thread,) = [one for one in process["threads"] if one["tid"] != target.pid]
     assert (thread["category"], thread["function"]) == ("idle", "stay")  # it reads in a loop what it is sent
+    shown = run_airmem("hang-dump", target.pid, "--window", "0.5").stdout
+    row = next(line for line in shown.splitlines() if line.split()[1:2] == [str(target.pid)] and "idle" in line)
+    assert "is idle" in row  # what the living thread does, not that the first has ended

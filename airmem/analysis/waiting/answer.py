@@ -55,8 +55,7 @@ def _is_told_of(scene: Scene, thread: Thread) -> bool:
 
 def _stands_for_all(thread: Thread) -> bool:
     """Whether a thread of a process without Python stacks is told of: the first, unless it has ended (pthread_exit)."""
-    has_lost_first = thread.process.process.state in "ZX"
-    return thread.is_main or has_lost_first or thread.process.has_python
+    return thread.is_main or thread.process.process.has_lost_first or thread.process.has_python
 
 
 def _without_outsiders(wait: Wait, waits: dict[Waiter, Wait]) -> Wait:
