@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +9,7 @@ from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, NEW, SHARED, SWAPP
 from airmem.model.cow import CowMapping, PageRuns
 from airmem.units import PAGE_BYTES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

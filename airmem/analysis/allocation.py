@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
 from airmem.model.allocation import AllocationTotals, AllocatorSum, DistributionSum, FrameSum, Place, TimelinePoint
 from airmem.units import MIB
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import TypeAlias
 
     from airmem.analysis.distributions import Distributions
     from airmem.model.allocation import CaptureFacts, PlaceSum

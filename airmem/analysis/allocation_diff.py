@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.analysis.allocation import is_coarse, leaks_of
 from airmem.analysis.capture_end import duration_of
 from airmem.model.allocation import AllocationChange, AllocationDiff, Place
 from airmem.units import MIB
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 

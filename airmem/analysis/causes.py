@@ -6,7 +6,6 @@ The originals of each parent go by once for all its children; of what goes by on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +20,10 @@ from airmem.errors import NotPermitted, ProcessGone
 from airmem.model.contents import PageBlock
 from airmem.units import MIB, PAGE_BYTES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import TypeAlias
 
     from airmem.analysis.fraction import Fraction
     from airmem.analysis.words import Changes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, SHARED
 from airmem.model.cow import CAUSES
 from airmem.model.noun import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.causes import Comparison
     from airmem.analysis.tracked import TrackedPages

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
 from airmem.model.combined import CombinedTotals
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from airmem.model.memory import MemoryAccount
     from airmem.model.report import PssReport
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from airmem.analysis.address_map import find_runs, is_in_files, sum_by_mapping
@@ -13,6 +11,7 @@ from airmem.analysis.writers import COPIED, COPIED_BY_PARENT, FREED_BY_PARENT, N
 from airmem.model.cow import CAUSES, CauseBytes, CowWorker, Forecast, WriteBytes
 from airmem.units import PAGE_BYTES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.explain import Explanation
     from airmem.analysis.writers import Member

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
 import numpy.typing as npt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Number = TypeVar("Number", bound=np.generic)
 
 BLOCK_BITS = 6
 """64 frames to a block: on a machine whose memory is in pieces, larger blocks would be mostly empty cells."""
 
 BLOCK_FRAMES = 1 << BLOCK_BITS
 Cells = npt.NDArray[np.int32]
-Number = TypeVar("Number", bound=np.generic)
 
 
 class FrameIndex:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
 from airmem.analysis.import_graph import ROOT, ImportGraph
 from airmem.model.import_cost import (
     CostChange,
@@ -17,8 +15,10 @@ from airmem.model.import_cost import (
 from airmem.model.noun import replace
 from airmem.units import MIB
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TypeAlias
 
     from airmem.model.import_cost import ImportRecord, ModuleLoad, TracedImports
 

@@ -6,9 +6,10 @@ An edge says: while this module was loaded, a line asked for that one, whether i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from airmem.model.import_cost import ImportNeed, ImportRecord
 
 ROOT = 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from airmem.cpython.learn import slot_addresses
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.cpython.types import Flags, TypeTable
     from airmem.model.contents import PageBlock

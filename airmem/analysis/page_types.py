@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +9,7 @@ from airmem.analysis.causes import set_most_common
 from airmem.analysis.collected import GC
 from airmem.analysis.words import IDENTICAL
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.causes import Comparison
     from airmem.analysis.tracked import TrackedPages

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,7 @@ from airmem.cpython.layout import GC_POINTER_MASK
 from airmem.model.cow import CollectorState, Generation
 from airmem.units import PAGE_BYTES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.cpython.learn import TypeLearner
     from airmem.cpython.types import Flags

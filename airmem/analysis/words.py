@@ -7,13 +7,13 @@ type has one begins 16 or 8 bytes on (next at the head's first word, prev at its
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from airmem.cpython.layout import COUNT_FLAGS, COUNT_LIMIT
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.cpython.types import Flags, TypeTable, Words
 

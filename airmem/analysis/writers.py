@@ -10,13 +10,13 @@ forked at all.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from airmem.model.pages import EXCLUSIVE, FRAME_MASK, PRESENT
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.anonymous import AddressRange, AnonymousPages, AnonymousTables
 

@@ -7,11 +7,11 @@ files are taken, and names that lead elsewhere or come twice are refused. A file
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
 
 from airmem.errors import Malformed
 from airmem.units import GIB, MIB
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,10 @@ import numpy.typing as npt
 from airmem.capture.frames import DEVICE_FRAMES, FRAME_MASK, PAGE_BYTES
 from airmem.capture.pages import NumpyFrames
 from airmem.errors import NotPermitted, ProcessGone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
 CHUNK_PAGES = 1024
 DIGEST_BYTES = 16

@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import TYPE_CHECKING, Any
 
 from airmem.capture.archive import MOST_BYTES, MOST_MEMBERS, read_members
 from airmem.capture.facts import PLACE
 from airmem.errors import Malformed, UsageProblem
 from airmem.kernel.record import HangRecord
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from airmem.kernel.record import Kept
 
 INDEX = "airmem/hang.json"

@@ -6,11 +6,11 @@ import gzip
 import io
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.capture.archive import BLOCK_BYTES
 from airmem.errors import UsageProblem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from airmem.capture.archive import read_archive
 from airmem.capture.facts import FINAL, Place, ProcessFacts, parse_final, parse_place, parse_process
@@ -13,6 +12,7 @@ from airmem.errors import Malformed
 from airmem.kernel.stored import StoredProcess
 from airmem.model.gap import Gap
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO

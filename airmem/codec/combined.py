@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem._version import __version__
 from airmem.codec import pss
 from airmem.codec.document import SCHEMA_VERSION, Json, fields_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.combined import CombinedReport
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.codec.document import Json, encode_head, encode_judgement, fields_of
 from airmem.model.capability import capability_names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.environment import Ability, DoctorReport, Environment, Identity, TargetFacts
 

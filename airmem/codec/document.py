@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from airmem._version import __version__
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
     from airmem.model.finding import Finding
     from airmem.model.gap import Gap
     from airmem.model.report import Head
 
 SCHEMA_VERSION = 1
 
-Json = dict[str, Any]
+Json: TypeAlias = "dict[str, Any]"
 
 
 def encode_head(head: Head) -> Json:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from airmem.codec.document import SCHEMA_VERSION, Json, encode_head, fields_of
 from airmem.errors import UsageProblem
 from airmem.model.heap import EarlierHeap, HeapType
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from airmem.model.heap import HeapReport
 
 MAKE_ONE = "Make one with: airmem heap TARGET --format json -o before.json"

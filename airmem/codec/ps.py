@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.codec.document import Json, encode_head, encode_judgement
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.services import PsReport, ServiceRow
 

@@ -7,14 +7,13 @@ target's user namespace. Since Linux 6.15 CAP_PERFMON opens maps, smaps and page
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.collect.place import FIRST_USER_NAMESPACE, collect_identity, read_link, read_or_empty
 from airmem.collect.processes import own_process_id, read_process
 from airmem.errors import Malformed, NotMeasurable, NotPermitted, ProcessGone
 from airmem.kernel.privileges import parse_is_mapped
 from airmem.model.capability import SYS_PTRACE, capability_names
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import Source
     from airmem.model.environment import Identity

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 from airmem.kernel.cmdline import redact
 from airmem.model.allocation import (
@@ -25,8 +24,10 @@ from airmem.probes.installed import read_records
 from airmem.probes.memray_file import inspect_capture
 from airmem.probes.writer_notes import collect_writers
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
     from airmem.model.allocation import CaptureState
     from airmem.probes.runner import Completed

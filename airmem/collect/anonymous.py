@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from airmem.model.anonymous import ANONYMOUS_EXCLUSIVE, AddressRange, AnonymousP
 from airmem.model.pages import FILE_OR_SHARED, FRAME_MASK, PRESENT, SWAPPED
 from airmem.units import PAGE_BYTES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

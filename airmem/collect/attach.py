@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.collect.access import explain_denial
 from airmem.collect.place import collect_identity, read_or_empty
@@ -12,6 +11,7 @@ from airmem.errors import Malformed
 from airmem.kernel.stat import parse_stat
 from airmem.model.capability import SYS_PTRACE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import ProcessFiles, Source
 

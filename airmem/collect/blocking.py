@@ -11,7 +11,6 @@ import os
 import signal
 from contextlib import suppress
 from threading import Event, Thread
-from typing import TYPE_CHECKING
 
 from airmem.collect.clock import monotonic_seconds, pause_seconds
 from airmem.collect.source import open_source
@@ -19,6 +18,7 @@ from airmem.errors import Malformed
 from airmem.kernel.task import parse_task_stat
 from airmem.probes.pyspy import run_pyspy
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from errno import ENODATA
-from typing import TYPE_CHECKING
 
 from airmem.collect.gaps import gap
 from airmem.kernel.cgroup import locate, parse_membership, parse_memory_v1, parse_memory_v2, parse_process_ids
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import Source
     from airmem.model.cgroup import CgroupMemory
@@ -70,8 +69,10 @@ def _gap(pid: int, reason: str, detail: str) -> Gap:
 def _read_files(reader: Source, folder: str, version: int) -> dict[str, bytes]:
     files = {}
     for name in FILES[version]:
-        with suppress(OSError):
+        try:
             files[name] = reader.read(f"{folder}/{name}")
+        except OSError:
+            pass
     if version == 2:
         files["memory.max"] = _tightest_limit(reader, folder)
     return files

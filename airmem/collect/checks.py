@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.probes.check import NOT_EXECUTABLE, NOT_FOUND, TIMED_OUT, Ended, Outcome, run_check
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.health import HealthAnswer
 

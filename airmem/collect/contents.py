@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +11,7 @@ from airmem.errors import Malformed, NotPermitted, ProcessGone
 from airmem.model.contents import PageBlock, ProcessKey
 from airmem.units import MIB, PAGE_BYTES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType

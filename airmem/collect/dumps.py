@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.collect.attach import explain_attach, explain_failure
 from airmem.collect.gaps import gap
@@ -17,6 +16,7 @@ from airmem.model.stack import ProcessStacks
 from airmem.probes.pyspy import DumpRequest, parse_dump
 from airmem.probes.runner import ProgramMissing
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

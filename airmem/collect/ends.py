@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.collect.gaps import gap
 from airmem.collect.hang_process import object_inode
@@ -16,6 +15,7 @@ from airmem.kernel.unix_diag import parse_unix_diag
 from airmem.model.descriptor import Holder
 from airmem.model.noun import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 

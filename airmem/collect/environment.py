@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import struct
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.collect.cgroup import collect_cgroup
 from airmem.collect.place import collect_place, read_or_empty
@@ -15,6 +14,7 @@ from airmem.kernel.config import parse_config, parse_page_mapcount
 from airmem.kernel.smaps import parse_smaps_rollup
 from airmem.model.environment import Environment, KernelFeatures, Program
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import Source
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem._version import __version__
 from airmem.collect.environment import collect_programs
 from airmem.kernel.cgroup import locate, parse_membership
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from importlib.resources import as_file, files
-from typing import Any
 
 from airmem.errors import NotMeasurable
 from airmem.model.freeze_trial import FreezeTrial, FreezeWay
 from airmem.probes.programs import require_python
 from airmem.probes.runner import Completed, run_program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MOST_OUTPUT_BYTES = 1 << 20
 LAST_LINES = 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.collect.access import explain_denial
 from airmem.collect.gaps import gap
@@ -19,6 +18,7 @@ from airmem.kernel.status import parse_status
 from airmem.model.descriptor import Descriptor
 from airmem.model.waiting import HangProcess
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.collect.hang_source import HangFiles, HangReader
     from airmem.collect.pressure import Pressures

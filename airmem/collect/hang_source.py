@@ -6,7 +6,7 @@ tells (clocks, what py-spy said, who else holds a pipe) is asked through `told` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from airmem.collect.blocking import run_blocking
 from airmem.collect.clock import monotonic_seconds, now_seconds, pause_seconds
@@ -17,15 +17,17 @@ from airmem.kernel.source import ProcessFiles, Source
 from airmem.kernel.tee import TeeReader
 from airmem.probes.pyspy import find_pyspy, run_pyspy
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, TypeVar
 
     from airmem.model.target import Memory, Sources
     from airmem.probes.pyspy import DumpRequest
 
-__all__ = ["HangRecord", "HangSource", "KeptHang", "LiveHang", "redact_value"]
+    Answer = TypeVar("Answer")
 
-Answer = TypeVar("Answer")
+__all__ = ["HangRecord", "HangSource", "KeptHang", "LiveHang", "redact_value"]
 
 
 class HangDump(NamedTuple):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.kernel.container import parse_container_id
 from airmem.model.snapshot import Host
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import Source
 

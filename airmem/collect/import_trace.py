@@ -6,13 +6,13 @@ import os
 import sys
 import sysconfig
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from airmem.collect.allocations import CaptureCollector, collect_states
 from airmem.errors import NotMeasurable
 from airmem.model.import_cost import AllocationSite, ImportFailure, TracedImports
 from airmem.probes.importer import ImportRequest, run_tracer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.allocation import ViewSums
 

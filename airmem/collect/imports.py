@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
 
 from airmem.collect import clock
 from airmem.errors import NotMeasurable, UsageProblem
 from airmem.probes.importer import ImportRequest, last_line, run_import
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from airmem.errors import Malformed
 from airmem.kernel.task import Schedule, parse_schedule, parse_system_call, parse_task_stat
 from airmem.model.task import ProcessLook, Task, TreeLook
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

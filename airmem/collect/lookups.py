@@ -6,7 +6,6 @@ Live lookups keep what they found in a record, if there is one, so that a replay
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.collect.patience import within
 from airmem.collect.processes import living_thread
@@ -14,6 +13,7 @@ from airmem.errors import Malformed
 from airmem.kernel.source_text import redact_source
 from airmem.kernel.stat import parse_stat
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 

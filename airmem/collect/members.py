@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.collect.access import explain_contents, explain_memory_denial
 from airmem.collect.anonymous import LiveAnonymousTables
 from airmem.collect.gaps import gap
 from airmem.errors import NotPermitted, ProcessGone
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.collect.contents import LiveContents
     from airmem.collect.source import Source

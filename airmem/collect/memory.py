@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from errno import ENODATA
-from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.collect.gaps import gap
 from airmem.collect.processes import living_thread
@@ -11,7 +10,10 @@ from airmem.errors import Malformed
 from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
 from airmem.model.memory import MemoryAccount
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from airmem.kernel.source import ProcessFiles, Source
     from airmem.model.gap import Gap
     from airmem.model.mapping import Mapping

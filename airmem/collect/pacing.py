@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from airmem.collect import clock
 from airmem.errors import Malformed
 from airmem.kernel.stat import parse_fault_count
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

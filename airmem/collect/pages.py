@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack, suppress
 from itertools import pairwise
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,10 @@ from airmem.model.pages import PageTable
 from airmem.model.process import Process
 from airmem.model.snapshot import ProcessSnapshot
 from airmem.units import PAGE_BYTES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 SPARSE_PAGES = 1 << 22
 """From 16 GiB (of 4 KiB pages) of addresses on, mappings without resident pages are looked up and left out."""

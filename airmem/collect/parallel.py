@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import TypeVar
 
-Item = TypeVar("Item")
+    Item = TypeVar("Item")
 
 
 def for_each(items: Iterable[Item], look: Callable[[Item], None], thread_count: int) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
 
-Found = TypeVar("Found")
+    Found = TypeVar("Found")
 
 
 def within(seconds: float, ask: Callable[[], Found]) -> Found:

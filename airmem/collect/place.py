@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.collect.host import collect_container_id
 from airmem.collect.processes import hidepid_level, own_process_id
@@ -12,6 +11,7 @@ from airmem.kernel.privileges import parse_identity
 from airmem.kernel.status import parse_status
 from airmem.model.environment import Place
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import Source
     from airmem.model.environment import Identity

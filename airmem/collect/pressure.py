@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.collect.place import read_or_empty
 from airmem.kernel.mountinfo import parse_mounts
 from airmem.kernel.pressure import parse_flat, parse_full_ratio
 from airmem.model.waiting import CgroupPressure
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import ProcessFiles, Source
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING
-
 from airmem.collect.gaps import gap
 from airmem.errors import Malformed
 from airmem.kernel.cmdline import READ_BYTES, parse_cmdline
 from airmem.kernel.mountinfo import parse_mounts
 from airmem.kernel.stat import parse_boot_time, parse_parent_pid, parse_stat
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import ProcessFiles, Source
     from airmem.model.gap import Gap
@@ -25,8 +23,11 @@ def collect_processes(reader: Source, with_arguments: bool = False) -> dict[int,
     """
     processes = {}
     for pid in reader.process_ids():
-        with suppress(OSError, Malformed), reader.process(pid) as files:
-            processes[pid] = read_process(files, with_arguments)
+        try:
+            with reader.process(pid) as files:
+                processes[pid] = read_process(files, with_arguments)
+        except (OSError, Malformed):
+            pass  # it has ended, or is not shown
     return processes
 
 
@@ -66,10 +67,12 @@ def _follow_children(reader: Source, root_pid: int, left_out: tuple[int | None, 
     tree: list[Process] = []
     pending = [root_pid]
     for pid in pending:
-        with suppress(OSError, Malformed):
+        try:
             process = parse_stat(reader.read(f"/proc/{pid}/stat"))
-            tree.append(process)
-            pending += sorted(_children(reader, process).difference(left_out))
+        except (OSError, Malformed):
+            continue
+        tree.append(process)
+        pending += sorted(_children(reader, process).difference(left_out))
     return tuple(tree)
 
 
@@ -78,9 +81,11 @@ def _search_children(reader: Source, root_pid: int, left_out: tuple[int | None, 
     lines: dict[int, bytes] = {}
     children: dict[int, list[int]] = {}
     for pid in reader.process_ids():
-        with suppress(OSError, Malformed):
+        try:
             line = lines[pid] = reader.read(f"/proc/{pid}/stat")
             children.setdefault(parse_parent_pid(line), []).append(pid)
+        except (OSError, Malformed):
+            pass
     tree = [root_pid] if root_pid in lines else []
     for pid in tree:
         tree.extend(child for child in children.get(pid, ()) if child not in left_out)
@@ -125,17 +130,22 @@ def own_process_id(reader: Source) -> int | None:
 
 def collect_boot_time(reader: Source) -> int | None:
     """Return when the machine booted, in seconds since 1970, or None."""
-    with suppress(OSError):
+    try:
         return parse_boot_time(reader.read("/proc/stat"))
-    return None
+    except OSError:
+        return None
 
 
 def _children(reader: Source, process: Process) -> set[int]:
     """Return the pids of the children of all threads of a process, as far as they can be read."""
     found: set[int] = set()
-    with suppress(OSError):
-        one = process.thread_count == 1
-        for thread in [process.pid] if one else reader.entries(f"/proc/{process.pid}/task"):
-            with suppress(OSError):
-                found.update(map(int, reader.read(f"/proc/{process.pid}/task/{thread}/children").split()))
+    try:
+        threads = [process.pid] if process.thread_count == 1 else reader.entries(f"/proc/{process.pid}/task")
+    except OSError:
+        return found
+    for thread in threads:
+        try:
+            found.update(map(int, reader.read(f"/proc/{process.pid}/task/{thread}/children").split()))
+        except OSError:
+            pass  # this thread has ended
     return found

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.errors import Malformed
 from airmem.model.stack import ProcessStacks
 from airmem.probes.pyspy import DumpRequest, parse_dump
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.collect.hang_source import HangSource
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING
-
 from airmem.collect.gaps import gap
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import ProcessFiles, Source
     from airmem.model.gap import Gap
@@ -42,13 +40,17 @@ def _ports(files: ProcessFiles) -> tuple[int, ...]:
 
     own: set[int] = set()
     for name in files.entries("fd"):
-        with suppress(FileNotFoundError):  # closed meanwhile
+        try:
             inode = parse_socket_link(files.link(f"fd/{name}"))
-            if inode is not None:
-                own.add(inode)
+        except FileNotFoundError:
+            continue  # closed meanwhile
+        if inode is not None:
+            own.add(inode)
     if not own:
         return ()
     listening = parse_listeners(files.read("net/tcp"))
-    with suppress(FileNotFoundError):  # a kernel without IPv6
+    try:
         listening.update(parse_listeners(files.read("net/tcp6")))
+    except FileNotFoundError:
+        pass  # a kernel without IPv6
     return tuple(sorted({port for inode, port in listening.items() if inode in own}))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.kernel.reader import KernelReader
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import Source
 

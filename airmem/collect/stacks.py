@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
 
 from airmem.collect.cpu_clocks import read_cpu_clocks
 from airmem.collect.dumps import Dumps
@@ -27,7 +26,10 @@ from airmem.kernel.fdinfo import parse_locks
 from airmem.model.descriptor import Holder
 from airmem.model.waiting import HangSnapshot
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from airmem.collect.hang_source import HangReader, HangSource
     from airmem.collect.looking_plan import LookingPlan
     from airmem.model.descriptor import HeldLock, Socket

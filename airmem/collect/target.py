@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.collect.access import explain_denial
 from airmem.collect.host import collect_container_id
@@ -14,6 +13,7 @@ from airmem.errors import ProcessGone
 from airmem.kernel.python import parse_python_version
 from airmem.model.environment import READABLE, TargetFacts
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import ProcessFiles, Source
     from airmem.model.process import Process

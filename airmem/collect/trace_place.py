@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from airmem.collect import clock
 from airmem.collect.place import read_or_empty
@@ -12,10 +11,12 @@ from airmem.errors import UsageProblem
 from airmem.model.trace import Trace, TraceFile, TraceMode
 from airmem.probes import traces
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from airmem.kernel.source import Source
     from airmem.model.trace import TracePlan
-
 
 SUPERVISOR = b"attach_supervisor.py"
 MODE_FIELDS = ("with_native", "with_python_allocators", "is_aggregated", "follows_forks")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 from airmem.probes import gdb, memray, programs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.trace import TracePython
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.collect import clock
 from airmem.collect.access import explain_denial
@@ -17,6 +16,7 @@ from airmem.kernel.threads_run import parse_catches, parse_run_count
 from airmem.model.trace import TraceSubject
 from airmem.probes.programs import is_interpreter
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import Source
 

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from airmem._version import __version__
 from airmem.collect import clock
@@ -20,8 +19,10 @@ from airmem.probes import memray, traces
 from airmem.probes.runner import start_program
 from airmem.probes.writer_notes import MOST_CRAMPED, growth_bytes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from airmem.kernel.source import Source
     from airmem.model.trace import TracePlan

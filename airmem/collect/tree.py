@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.collect import clock
 from airmem.collect.cgroup import collect_cgroup
@@ -17,8 +16,10 @@ from airmem.model.noun import replace
 from airmem.model.snapshot import ProcessSnapshot, TreeSnapshot
 from airmem.units import GIB, PAGE_BYTES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from airmem.kernel.source import Source
     from airmem.model.cgroup import CgroupMemory

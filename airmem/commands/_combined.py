@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from airmem.commands._output import show, status_of, write
 from airmem.questions.combined import answer_combined
 from airmem.render.escape import escape
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def show_combined(files: tuple[str, ...], target: str | None, question: dict[str, Any], options: dict[str, Any]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +12,10 @@ from airmem.commands._output import check_output, show, status_of, write, write_
 from airmem.errors import UsageProblem
 from airmem.units import format_bytes, format_seconds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from airmem.model.allocation import AnalyzeReport, ReadingCost
 
 TABLES = ("distributions", "frames", "functions", "files", "timeline", "diff")

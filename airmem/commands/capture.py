@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,8 +12,10 @@ from airmem.errors import NotPermitted, UsageProblem
 from airmem.questions.targets import resolve_target
 from airmem.units import format_bytes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from airmem.questions.capture import Captured
 

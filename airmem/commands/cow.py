@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,8 +13,10 @@ from airmem.model.noun import replace
 from airmem.questions.cow import answer_cow
 from airmem.questions.targets import resolve_target
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from airmem.model.cow import CowReport
     from airmem.model.freeze_trial import FreezeTrial

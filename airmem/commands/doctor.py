@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from airmem.commands._options import TargetName, answer_options
 from airmem.commands._output import check_output, show, status_of, write
 from airmem.questions.doctor import answer_doctor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 EPILOG = """\b
 Examples:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from airmem.commands._options import FILE, Duration, TargetName
 from airmem.errors import AirmemError, UsageProblem
 from airmem.questions.guard import CHECKS, STALE_SECONDS, Ended, run_airflow_check, run_program_check
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from airmem.questions.bundles import EvidenceFolder
     from airmem.questions.guard import CheckResult, Gathering

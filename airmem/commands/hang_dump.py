@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from airmem.commands._bundle import check_bundle, is_bundle, write_bundle
@@ -11,7 +9,10 @@ from airmem.commands._options import FILE, Duration, TargetName, answer_options
 from airmem.commands._output import check_output, show, status_of, write
 from airmem.errors import UsageProblem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from airmem.model.verdict import HangReport
     from airmem.questions.hang import LookingPlan
 

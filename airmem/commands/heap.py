@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +12,10 @@ from airmem.errors import Malformed, UsageProblem
 from airmem.questions.heap import answer_heap, decode_earlier, diff_heap, earlier_heap
 from airmem.questions.targets import resolve_target
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from airmem.model.heap import EarlierHeap, HeapReport
     from airmem.questions.sources import Source
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +11,10 @@ from airmem.commands._output import check_output, show, status_of, write
 from airmem.errors import UsageProblem
 from airmem.questions.imports import COMPONENTS, ImportsQuestion, answer_imports
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from airmem.model.import_cost import ImportsReport
 
 OVER_BUDGET = 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +10,10 @@ from airmem.commands._options import FILE, Duration, Size, TargetName
 from airmem.commands._output import show, show_aside, write
 from airmem.errors import UsageProblem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from airmem.model.trace import TraceMode, TracePlan, TraceProgress, TraceReport
     from airmem.questions.trace import Room
     from airmem.views.document import Document

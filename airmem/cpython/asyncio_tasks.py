@@ -9,8 +9,8 @@ for.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.cpython.objects_at import Objects
 

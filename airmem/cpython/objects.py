@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 
 from airmem.cpython.layout import COUNT_FLAGS, COUNT_LIMIT, SLOT_BYTES
 from airmem.cpython.types import TypeTable, Words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 Slots: TypeAlias = "npt.NDArray[np.int64]"
 """Positions of 16-byte slots in a block of pages, ascending: slot s begins with word 2 * s."""

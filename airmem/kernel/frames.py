@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mmap
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.kernel.maps import parse_maps_ranges
 from airmem.model.pages import FRAME_MASK
 from airmem.units import MIB, PAGE_BYTES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.kernel.source import ProcessFiles, Source
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from airmem.kernel.stored import StoredProcess
 from airmem.kernel.tee import EXISTS, LINK, NAMES, OWNER, UNIX
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
 Kept: TypeAlias = "bytes | str | tuple[str, ...] | int"
 """A file's content, where a link points, the names in a folder, a number. Below 0: the errno of the refusal."""

@@ -6,11 +6,10 @@ killed jobs at CERN (WMCore issue 11667). Unknown rows are skipped.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.errors import Malformed
 from airmem.model.memory import MemoryAccount
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.mapping import Mapping
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import TypeVar
 
-Self = TypeVar("Self", bound="StoredProcess")
+    Self = TypeVar("Self", bound="StoredProcess")
 
 
 class StoredFiles(Protocol):

@@ -6,22 +6,23 @@ What is kept holds no secret: command lines are redacted on the way in, environm
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, TypeVar
 
 from airmem.kernel.reader import KernelReader, OpenProcess
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+    from typing import TypeVar
 
     from airmem.kernel.record import Kept
+
+    Found = TypeVar("Found", bytes, str, "list[str]", int)
 
 LINK, NAMES, OWNER, EXISTS, UNIX, OWN = " link", " names", " owner", " exists", " unix", " own "
 """What is asked of a path besides its content, as ends of the key that the answer is kept under."""
 
 REDACTED_FILES = ("cmdline",)
-
-Found = TypeVar("Found", bytes, str, "list[str]", int)
 
 
 class Keeper:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.noun import noun
 from airmem.model.remedy import Remedy
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.finding import Finding
     from airmem.model.gap import Gap

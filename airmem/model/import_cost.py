@@ -5,11 +5,12 @@ Bytes are anonymous memory unless a name says file: pages of libraries on disk a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
 from airmem.model.noun import noun
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from airmem.model.finding import Finding
     from airmem.model.gap import Gap
     from airmem.model.report import Head

@@ -7,20 +7,19 @@ than its reading. Here the methods are the same for all.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, TypeVar
 
     from typing_extensions import dataclass_transform
+
+    T = TypeVar("T")
 else:
 
     def dataclass_transform(**_: bool) -> Callable[[Any], Any]:
         """Return the decorator as it is: what it says is for type checkers alone (PEP 681)."""
         return lambda decorator: decorator
-
-
-T = TypeVar("T")
 
 
 class _Fields:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.noun import noun
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.cgroup import CgroupMemory
     from airmem.model.change import TreeChange

@@ -6,12 +6,12 @@ import ctypes
 import json
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from airmem.errors import NotMeasurable
 from airmem.model.import_cost import ImportFailure, ImportRecord, ModuleLoad
 from airmem.model.noun import noun, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

@@ -8,13 +8,13 @@ import pwd
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from airmem.errors import NotMeasurable
 from airmem.model.trace import TracePython
 from airmem.probes import traces
 from airmem.probes.runner import run_program
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.trace import TraceMode, TracePlan
 

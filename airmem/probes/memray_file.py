@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from typing import BinaryIO
 
 from airmem.model.allocation import CaptureHeader, CaptureState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 MAGIC = b"memray\0"
 LZ4_MAGIC = b"\x04\x22\x4d\x18"

@@ -14,12 +14,15 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 from airmem.errors import Malformed
 from airmem.model.stack import Frame, Local, ThreadStack
 from airmem.probes.refusal import refusing_shared_reads
 from airmem.probes.runner import ProgramMissing, find_program, run_program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
 PROGRAM = "py-spy"
 MOST_OUTPUT_BYTES = 32 << 20

@@ -14,10 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import IO
 
 from airmem.errors import NotMeasurable
 from airmem.model.noun import noun
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
 
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that a process gets when the thread that made it ends."""

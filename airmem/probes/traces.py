@@ -16,9 +16,12 @@ import os
 import stat
 import time
 from contextlib import suppress
-from typing import Any
 
 from airmem.errors import NotPermitted, UsageProblem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 DOCUMENT = "trace.json"
 STATE = "state.json"

@@ -9,10 +9,13 @@ trace.json or state.json which files had no room to grow.
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from airmem.model.allocation import WriterFacts
 from airmem.probes import traces
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 WORDS = {"recording": True, "gave_up": False}
 

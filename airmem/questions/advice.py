@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.collect.place import collect_identities, collect_place
 from airmem.errors import NotPermitted
 from airmem.rules.gaps import advise
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.collect.source import Source
     from airmem.model.gap import Gap

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from airmem.analysis.allocation import (
     merge_timelines,
@@ -29,6 +28,7 @@ from airmem.model.report import Head
 from airmem.rules.allocation import REMEDIES, UNREAD, check_captures, is_lower_bound
 from airmem.rules.gaps import advise
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from airmem.collect import clock
 from airmem.errors import AirmemError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.collect.hang_source import HangRecord, KeptHang
     from airmem.collect.looking_plan import LookingPlan
     from airmem.model.report import PssReport
     from airmem.model.verdict import HangReport
-
 
 LEAST_PSS_SECONDS = 1.5
 """Memory is left out where less time than this is left."""

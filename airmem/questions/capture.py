@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from airmem.capture.collector import Collector, Host, Sink, fields_of
 from airmem.collect.access import explain_denial
@@ -16,8 +15,10 @@ from airmem.errors import NotMeasurable, NotPermitted, ProcessGone
 from airmem.questions.advice import advise_here, explain_hidden
 from airmem.rules.gaps import advise
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from airmem.capture.contents import ContentFrames
     from airmem.collect.source import Source

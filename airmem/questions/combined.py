@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from airmem.analysis.combine import combine_totals
 from airmem.errors import AirmemError
 from airmem.model.combined import CombinedReport
 from airmem.questions.pss import answer_pss
 from airmem.questions.sources import open_from
 from airmem.questions.targets import resolve_target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def answer_combined(

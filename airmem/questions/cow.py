@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.collect import clock
 from airmem.collect.gaps import gap
 from airmem.collect.numbers import require_numpy
@@ -21,6 +19,7 @@ from airmem.rules.gaps import advise
 from airmem.services.detect import detect_roles
 from airmem.units import PAGE_BYTES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.explain import FamilyContents
     from airmem.analysis.writers import Member

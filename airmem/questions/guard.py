@@ -5,12 +5,13 @@ A passing check must cost hardly more than without airmem: what a failing one ne
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from airmem.collect import checks, clock
 from airmem.collect.checks import Ended
 from airmem.errors import AirmemError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.collect.looking_plan import LookingPlan
     from airmem.model.verdict import HangReport

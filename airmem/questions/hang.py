@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.analysis.waiting.answer import attribute_waits
 from airmem.analysis.waiting.listening import SnapshotListeners
 from airmem.collect import clock
@@ -15,6 +13,7 @@ from airmem.rules.hang import STUCK_AFTER_SECONDS, check_hang, find_root_causes,
 from airmem.rules.known_hangs import check_known
 from airmem.services.detect import detect_roles
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.waiting.answer import Waits
     from airmem.collect.hang_source import HangSource

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from airmem.collect import clock
 from airmem.collect.gaps import gap
 from airmem.collect.numbers import require_numpy
@@ -18,7 +16,10 @@ from airmem.model.report import Head
 from airmem.rules.asking import repeat_command
 from airmem.services.detect import detect_roles
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from airmem.analysis.heap import HeapCounts
     from airmem.analysis.heap_types import HeapNames
     from airmem.collect.anonymous import LiveAnonymousTables

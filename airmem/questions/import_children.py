@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.analysis.import_cost import attribute_imports, diff_distributions, explain_module, relocate_record
 from airmem.collect.imports import (
     ImportRequest,
@@ -20,6 +18,7 @@ from airmem.errors import NotMeasurable, ProcessGone, UsageProblem
 from airmem.model.import_cost import BlockedImport, ImportComparison
 from airmem.model.noun import noun, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextlib import ExitStack
 

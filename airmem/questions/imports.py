@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from airmem.analysis.import_cost import attribute_imports
 from airmem.collect import clock
@@ -17,6 +16,7 @@ from airmem.questions.import_children import COMPONENTS, ImportsQuestion, Measur
 from airmem.rules.gaps import advise
 from airmem.rules.import_cost import check_imports, heavy_modules
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.collect.source import Source
     from airmem.model.import_cost import BlockedImport, ImportCost, ImportRecord, ModuleCost

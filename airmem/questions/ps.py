@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.collect import clock
 from airmem.collect.gaps import gap
 from airmem.collect.host import ContainerIds, collect_host
@@ -16,6 +14,7 @@ from airmem.questions.survey import survey_services
 from airmem.services.family import Family, is_interpreter
 from airmem.units import PAGE_BYTES, TICKS_PER_SECOND
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
-
 from airmem.analysis.totals import sum_tree
 from airmem.collect import clock
 from airmem.collect.sockets import LiveListeners
@@ -17,7 +15,10 @@ from airmem.rules.gaps import DENIED, UNMEASURABLE
 from airmem.rules.memory import check_memory
 from airmem.services.detect import detect_roles
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
     from airmem.collect.source import Source
     from airmem.model.change import TreeChange
     from airmem.model.gap import Gap

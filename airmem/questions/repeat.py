@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
 from airmem.collect import clock
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeVar
 
-Answer = TypeVar("Answer")
+    Answer = TypeVar("Answer")
 
 DUTY_CYCLE_RATIO = 0.05
 """A look and what is made of it may take at most this part of the time: reading holds up its target."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from airmem.services.signal_stacks import may_signal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.collect.source import Source
 

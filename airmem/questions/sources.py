@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from airmem.errors import UsageProblem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.collect.source import Source
-from airmem.errors import UsageProblem
+
 
 __all__ = ["Source", "open_from", "open_only"]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.collect.processes import collect_processes, own_process_id
 from airmem.collect.sockets import LiveListeners
 from airmem.model.noun import noun
 from airmem.services.detect import detect_roles
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.collect.source import Source
     from airmem.model.gap import Gap

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.errors import ProcessGone, UsageProblem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.collect.source import Source
     from airmem.model.process import Process

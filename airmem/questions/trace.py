@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from airmem.collect import clock
 from airmem.collect.host import collect_host
@@ -15,8 +14,10 @@ from airmem.model.trace import TracePlan, TraceReport
 from airmem.rules import trace as rules
 from airmem.rules.gaps import advise
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from airmem.collect.source import Source
     from airmem.model.allocation import AnalyzeReport, CaptureFile

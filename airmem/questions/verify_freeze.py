@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING
 
 from airmem.errors import UsageProblem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.cow import CowReport
     from airmem.model.freeze_trial import FreezeTrial

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from markupsafe import Markup, escape
@@ -11,6 +10,7 @@ from airmem.render.as_html import render_html
 from airmem.render.escape import escape as inert
 from airmem.units import format_bytes, format_seconds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

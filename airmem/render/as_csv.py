@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING
 
 from airmem.render.escape import escape
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.views.document import Cell, Table
 

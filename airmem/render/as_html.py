@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -11,6 +9,7 @@ from airmem.render.as_text import format_cell
 from airmem.render.escape import escape
 from airmem.views.document import Facts, Table
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.views.document import Block, Document
 

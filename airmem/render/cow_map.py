@@ -5,8 +5,6 @@ The page draws them itself from runs of pages, which are some hundred times smal
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
 from airmem.model.cow import PAGE_STATES
@@ -14,7 +12,10 @@ from airmem.render.as_html import PAGES
 from airmem.render.escape import escape
 from airmem.units import PAGE_BYTES, format_bytes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     import numpy.typing as npt
 
     from airmem.model.anonymous import AddressRange

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.finding import Finding
 from airmem.services.airflow_parts import NOT_NEEDED, component_of
 from airmem.units import MIB, format_bytes, format_ratio, format_seconds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.cow import CowRemedy
 from airmem.model.finding import Finding
 from airmem.units import MIB, PAGE_BYTES, TICKS_PER_SECOND, format_bytes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.cow import CollectorState, CowWorker, Forecast
 

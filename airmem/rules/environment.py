@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
 from airmem.model.capability import DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE
 from airmem.model.environment import Ability
 from airmem.model.finding import Finding
@@ -13,7 +11,10 @@ from airmem.rules.gaps import REMEDIES
 from airmem.rules.programs import judge_allocations, judge_stacks
 from airmem.rules.remedies import remedy_for
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from airmem.model.environment import Environment, TargetFacts
 
 Judgement: TypeAlias = "tuple[str, str, str, Remedy]"

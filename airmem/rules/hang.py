@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.analysis.waiting.waits import handles_signals
 from airmem.model.finding import Finding
 from airmem.model.verdict import Link, ProcessVerdict, RootCause, ThreadVerdict
 from airmem.rules.hang_words import describe_wait, describe_who, join_words
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.waiting.answer import Waits
     from airmem.model.service import ServiceRole

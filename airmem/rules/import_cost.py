@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.finding import Finding
 from airmem.units import MIB, format_bytes, format_seconds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.import_cost import BlockedImport, ImportBudget, ImportCost, ImportLine, ModuleCost
 

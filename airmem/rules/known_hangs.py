@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.analysis.waiting.caller import asker_name
 from airmem.model.verdict import KnownPattern
 from airmem.services.databases import blocker_query
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.finding import Finding
+from airmem.units import GIB, MIB, format_bytes, format_ratio
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.cgroup import CgroupMemory
     from airmem.model.report import ProcessRow, TreeTotals
-from airmem.units import GIB, MIB, format_bytes, format_ratio
+
 
 OVERCOUNT_RATIO = 1.5
 """From here on the sum of RSS misleads enough to say so."""

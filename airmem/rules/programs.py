@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
 from airmem.model.remedy import Remedy
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from airmem.model.environment import Environment, TargetFacts
 
 Judgement: TypeAlias = "tuple[str, str, str, Remedy]"

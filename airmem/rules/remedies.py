@@ -7,11 +7,10 @@ is to be had differs: sudo on a host, `exec --privileged` of a container engine,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.capability import SETGID, SETUID, SYS_ADMIN, SYS_PTRACE
 from airmem.model.remedy import Remedy
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

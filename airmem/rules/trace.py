@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.errors import AirmemError, Interrupted, NotMeasurable, NotPermitted, ProcessGone, UsageProblem
 from airmem.model.finding import Finding
 from airmem.units import GIB, MIB, format_bytes, format_seconds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.trace import Trace, TraceMode, TracePython, TraceSubject
 

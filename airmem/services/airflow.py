@@ -7,12 +7,11 @@ DAG processor's parsers, a triggerer's runner. Titles go stale: a Celery pool wo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.service import ServiceRole
 from airmem.services import gunicorn
 from airmem.services.airflow_titles import Place, read_title
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from airmem.model.process import Process
+    from typing import TypeAlias
 
+    from airmem.model.process import Process
 
 Place: TypeAlias = "tuple[str, str, str]"
 """Component, role and activity."""

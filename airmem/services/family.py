@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
     from airmem.model.process import Process
-
 
 Program: TypeAlias = "tuple[str, tuple[str, ...]]"
 """The name of a program and the words after it: ("airflow", ("scheduler",))."""

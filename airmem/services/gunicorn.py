@@ -7,10 +7,9 @@ arbiter's command line.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.service import ServiceRole
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

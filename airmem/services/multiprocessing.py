@@ -6,11 +6,10 @@ parent's command line (a thing that a program which was executed never has by ch
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.service import ServiceRole
 from airmem.services.family import is_interpreter, runs_code
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -6,8 +6,7 @@ SIGQUIT ends a process, or shuts Celery and gunicorn down.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.service import ServiceRole
 

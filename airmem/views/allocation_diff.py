@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.units import format_seconds
 from airmem.views.document import Column, Row, Table
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.allocation import AllocationChange, AllocationDiff
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.units import format_bytes, format_seconds
 from airmem.views.allocation_diff import view_diff
 from airmem.views.document import Column, Document, Facts, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.allocation import AllocationTotals, AnalyzeReport, CaptureFile, DistributionSum, FrameSum
     from airmem.views.document import Block, Cell

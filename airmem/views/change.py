@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.views.document import Cell, Column, Row, Table
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.change import RoleChange, RoleSize, TreeChange
 

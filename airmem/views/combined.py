@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.noun import replace
 from airmem.units import format_bytes
 from airmem.views.document import Block, Column, Document, Facts, Paragraph, Table
 from airmem.views.pss import view_pss, view_table
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.combined import CombinedReport, CombinedTotals
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.cow import INFERRED_BYTES
 from airmem.rules.asking import next_command
 from airmem.units import PAGE_BYTES, format_bytes, format_seconds
@@ -11,6 +9,7 @@ from airmem.views.document import Cell, Column, Document, Facts, Paragraph, Row,
 from airmem.views.judgement import view_findings, view_gaps, view_next
 from airmem.views.title import short_title
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.cow import CollectorState, Coverage, CowReport, CowWorker
     from airmem.model.gap import Gap

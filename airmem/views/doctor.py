@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.capability import NAMES, capability_names
 from airmem.rules.programs import SUPPORTED, supports
 from airmem.views.document import Column, Document, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps
 from airmem.views.title import cut_title
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.environment import Ability, DoctorReport, Environment, Identity, KernelFeatures, TargetFacts
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from airmem.model.noun import noun
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 Cell: TypeAlias = "int | float | str | None"
 """A raw value: renderers format it by the kind of its column, and show None as unknown."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.units import format_bytes
 from airmem.views.document import Column, Paragraph, Row, Table
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.freeze_trial import FreezeTrial
     from airmem.views.document import Block

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
 from airmem.rules.asking import next_command
 from airmem.rules.hang_words import describe_wait
 from airmem.units import format_age, format_seconds
 from airmem.views.document import Cell, Column, Document, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from airmem.model.stack import Frame
     from airmem.model.verdict import HangReport, KnownPattern, ProcessVerdict, ProfileRow, RootCause, ThreadVerdict
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.rules.asking import next_command
 from airmem.units import format_bytes, format_seconds
 from airmem.views.document import Column, Document, Facts, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
 from airmem.views.title import short_title
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.heap import HeapChange, HeapPlace, HeapReport, HeapType
 

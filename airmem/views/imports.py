@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.rules.import_cost import entry_modules, lazy_candidates
 from airmem.units import MIB, format_age, format_bytes, format_change, format_seconds
 from airmem.views.document import Cell, Column, Document, Facts, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.import_cost import (
         BlockedImport,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.views.document import Paragraph
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.finding import Finding
     from airmem.model.gap import Gap

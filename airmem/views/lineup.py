@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.views.document import Column, Row, Table
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.lineup import LinedUpMapping
 

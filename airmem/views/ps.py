@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.rules.asking import next_command
 from airmem.services.family import is_interpreter
 from airmem.units import format_age
@@ -11,6 +9,7 @@ from airmem.views.document import Column, Document, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
 from airmem.views.title import short_title
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.services import PsReport, ServiceRow
     from airmem.views.document import Block, Cell

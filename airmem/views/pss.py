@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
 from airmem.rules.asking import next_command
 from airmem.rules.gaps import REFUSALS
 from airmem.units import format_bytes, format_ratio, format_seconds
@@ -13,7 +11,10 @@ from airmem.views.judgement import view_findings, view_gaps, view_next
 from airmem.views.lineup import view_lineup
 from airmem.views.title import short_title
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from airmem.model.cgroup import CgroupMemory
     from airmem.model.process import Process
     from airmem.model.report import ProcessRow, PssReport

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.process import Process
-
 
 LONGEST_TITLE = 200
 """A process may write kilobytes over its own title."""

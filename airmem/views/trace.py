@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.units import format_bytes, format_seconds
 from airmem.views.document import Column, Document, Facts, Paragraph, Row, Table
 from airmem.views.judgement import view_findings, view_gaps, view_next
 from airmem.views.title import cut_title
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.trace import Trace, TraceFile, TracePlan, TraceProgress, TraceReport
     from airmem.views.document import Block, Cell

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.graph import Graph
 from airmem.analysis.waiting.judge import judge_thread
@@ -12,6 +11,7 @@ from airmem.analysis.waiting.scene import Scene, Thread
 from airmem.analysis.waiting.timeouts import read_timeouts
 from airmem.model.noun import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.target import Memory, Sources
     from airmem.model.verdict import Chain, Wait, Waiter

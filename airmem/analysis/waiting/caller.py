@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.analysis.waiting.scene import is_console_script, is_library, is_standard
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.waiting.scene import Scene, Thread
     from airmem.model.stack import Frame

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.analysis.waiting.places import find_place, is_in
 from airmem.analysis.waiting.waits import wait_of
 from airmem.cpython.queue_objects import count_queued
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.waiting.scene import Scene, Thread
     from airmem.model.stack import Frame

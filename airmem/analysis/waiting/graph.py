@@ -7,11 +7,10 @@ can never go on: a cycle, through whatever processes, and all that waits for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.noun import replace
 from airmem.model.verdict import Chain
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.caller import caller_evidence
 from airmem.analysis.waiting.files import is_file_lock, judge_file_lock, mount_evidence
@@ -18,6 +17,7 @@ from airmem.analysis.waiting.waits import wait_of
 from airmem.model.noun import replace
 from airmem.model.verdict import Wait
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.waiting.scene import Scene, Thread
     from airmem.model.verdict import Evidence, Target

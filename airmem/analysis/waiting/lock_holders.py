@@ -9,14 +9,15 @@ thread comes into question.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
 
 from airmem.analysis.waiting.caller import inner_name
 from airmem.analysis.waiting.scene import is_library
 from airmem.cpython.lock_objects import find_exits
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
 
     from airmem.analysis.waiting.scene import Scene, Thread
     from airmem.cpython.lock_objects import LockObject

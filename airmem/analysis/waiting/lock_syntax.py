@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.syntax import Syntax
 from airmem.analysis.waiting.syntax_nodes import below, last_name, own_nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.waiting.syntax_nodes import Function
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.analysis.waiting.lock_holders import (
     Holding,
     find_by_source,
@@ -21,6 +19,7 @@ from airmem.analysis.waiting.waits import wait_of
 from airmem.cpython.lock_objects import find_lock, is_same_lock
 from airmem.model.verdict import Wait
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.waiting.lock_holders import Taken
     from airmem.analysis.waiting.scene import Scene, Thread

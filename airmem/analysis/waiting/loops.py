@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.endpoints import EPOLLS, socket_evidence, watched_endpoints
 from airmem.analysis.waiting.futures import is_pool_worker, waits_for_future
@@ -15,6 +14,7 @@ from airmem.analysis.waiting.waits import handles_signals
 from airmem.cpython.asyncio_tasks import find_tasks
 from airmem.model.verdict import Wait
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.waiting.endpoints import Endpoint
     from airmem.analysis.waiting.scene import Scene, Thread

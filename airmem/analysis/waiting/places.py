@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.analysis.waiting.scene import is_standard
 from airmem.services.waiting_places import SERVICE_PLACES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.stack import Frame
 

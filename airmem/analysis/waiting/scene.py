@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.lock_syntax import LockSyntax
 from airmem.cpython.objects_at import Objects
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.descriptor import Descriptor, Socket
     from airmem.model.stack import Frame, ProcessStacks, ThreadStack

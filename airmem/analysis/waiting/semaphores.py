@@ -6,8 +6,6 @@ A lock that is taken and that nobody who maps it holds was taken by a process th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.analysis.waiting.caller import takes_work_in_loop
 from airmem.analysis.waiting.lock_holders import held_texts
 from airmem.analysis.waiting.places import find_place, is_in
@@ -16,6 +14,7 @@ from airmem.analysis.waiting.timeouts import FUTEX_PRIVATE
 from airmem.cpython.lock_objects import POINTER_OF_LOCK, find_semaphore, read_semaphore
 from airmem.model.verdict import Wait
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.waiting.scene import Scene, Thread
     from airmem.cpython.lock_objects import SemaphoreObject

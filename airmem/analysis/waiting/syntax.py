@@ -6,10 +6,10 @@ Lines are those of code objects. A file that cannot be read or parsed answers no
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.syntax_nodes import below, last_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeGuard
 

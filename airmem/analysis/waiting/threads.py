@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.analysis.waiting.caller import takes_work_in_loop
 from airmem.analysis.waiting.futures import judge_future, working_children
 from airmem.analysis.waiting.lock_holders import ENTERING, wanted_locks
@@ -12,6 +10,7 @@ from airmem.analysis.waiting.places import find_place
 from airmem.analysis.waiting.waits import wait_of
 from airmem.model.verdict import Wait
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.waiting.scene import Scene, Thread
     from airmem.model.stack import Frame

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from airmem.analysis.waiting.caller import is_sql, iterates, sql_call, takes_work_in_loop
 from airmem.analysis.waiting.endpoints import endpoint_of, socket_evidence, waited_endpoints, wakes_itself
@@ -14,6 +13,7 @@ from airmem.analysis.waiting.waits import handles_signals, wait_of
 from airmem.model.verdict import Wait
 from airmem.services.databases import find_database
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.waiting.endpoints import Endpoint
     from airmem.analysis.waiting.scene import Scene, Thread

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airmem.model.verdict import Wait
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.analysis.waiting.scene import Thread
     from airmem.model.verdict import Evidence, Target
-
 
 HANDLED_SIGNALS = 1 << 14 | 1 << 0 | 1 << 9 | 1 << 11
 """SIGTERM, SIGHUP, SIGUSR1, SIGUSR2; Python itself catches SIGINT."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from airmem.errors import Malformed
 from airmem.kernel.stat import parse_stat
 from airmem.kernel.stored import StoredProcess
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

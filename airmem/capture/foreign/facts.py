@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from airmem.errors import Malformed
 from airmem.model.memory import MemoryAccount
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from airmem.model.mapping import Mapping
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import zlib
-from typing import TYPE_CHECKING
 
 from airmem.capture.archive import GZIP, is_tar, read_archive
 from airmem.capture.facts import PLACE
 from airmem.errors import Malformed, UsageProblem
 from airmem.units import MIB
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 

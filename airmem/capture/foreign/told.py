@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, NoReturn
 
 from airmem.capture.foreign.facts import ToldProcess, ToldProcesses
 from airmem.errors import Malformed, ProcessGone, UsageProblem
@@ -12,8 +11,10 @@ from airmem.model.gap import Gap
 from airmem.model.process import UNTOLD, Process
 from airmem.model.snapshot import Host, ProcessSnapshot, TreeSnapshot
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
     from airmem.kernel.source import ProcessFiles
 

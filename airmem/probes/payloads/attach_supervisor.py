@@ -17,10 +17,11 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 LOOK_SECONDS = 0.05
 FREEZE_SECONDS = 0.1

@@ -17,10 +17,11 @@ import signal
 import sys
 import time
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
+    from typing import Any
 
     from memray import Tracker
 
