@@ -1,20 +1,20 @@
-"""The click group: finds commands by file, imports one only when it is called, maps errors to exit statuses."""
+"""The command line: read by airmem itself where it is plain, else by click; errors become exit statuses."""
 
 from __future__ import annotations
 
 import os
 import sys
 from errno import ENOMEM
-from importlib import import_module
 
-from airmem._click import click
-from airmem._version import __version__
+from airmem.commands import answer_plain
 from airmem.errors import AirmemError
 
-COMMANDS_FOLDER = os.path.join(os.path.dirname(__file__), "commands")
 FAULT = 70
 INTERRUPTED = 130
 UNMEASURABLE = 5
+COMPLETION = "_AIRMEM_COMPLETE"
+"""The variable by which a shell asks click for what could follow."""
+
 NO_THREAD = "can't start new thread"
 LITTLE_MEMORY = (
     b"airmem: not enough memory, or no thread left, for this answer\n"
@@ -23,54 +23,14 @@ LITTLE_MEMORY = (
 )
 
 
-class CommandsByFile(click.Group):
-    """A group whose commands are the modules of airmem.commands that do not begin with an underscore."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click passes it
-        """Return the names of all commands, sorted."""
-        names = [name.removesuffix(".py") for name in os.listdir(COMMANDS_FOLDER) if name.endswith(".py")]
-        return sorted(name.replace("_", "-") for name in names if not name.startswith("_"))
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Return a command, imported now, or None if there is none of that name."""
-        module = cmd_name.replace("-", "_")
-        if not module.isidentifier() or module.startswith("_") or not os.path.exists(f"{COMMANDS_FOLDER}/{module}.py"):
-            return None
-        command = import_module(f"airmem.commands.{module}").command
-        assert isinstance(command, click.Command)  # noqa: S101  # a test calls each command's --help
-        return command
-
-
-@click.command(
-    cls=CommandsByFile,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog='Shell completion: eval "$(_AIRMEM_COMPLETE=bash_source airmem)" (or zsh_source, fish_source).',
-)
-@click.version_option(__version__, message="airmem %(version)s")
-def airmem() -> None:
-    """Why memory grows and why a process stands still: forking Python services, seen from outside.
-
-    \b
-    airmem ps                the services on this host, as trees
-    airmem pss scheduler     whose memory is it, and with whom is it shared
-    airmem demo              a tree of processes to try it on
-
-    Exit status: 0 done, 1 findings at or above --fail-on, 2 usage, 3 the process is gone, 4 not permitted,
-    5 could not be measured, 70 a fault of airmem itself, 130 interrupted.
-    """
-
-
-def main(arguments: list[str] | None = None) -> int:  # noqa: PLR0911  # one line for each way to end
+def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status; no traceback reaches a person."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        status = airmem.main(args=arguments, prog_name="airmem", standalone_mode=False)
-    except click.exceptions.Abort:
-        return _say("interrupted", "", INTERRUPTED)
+        status = None if COMPLETION in os.environ else answer_plain(words)
+        return _run_group(words) if status is None else status
     except KeyboardInterrupt:
         return _say("interrupted", "", INTERRUPTED)
-    except click.ClickException as problem:
-        problem.show()
-        return problem.exit_code
     except AirmemError as problem:
         return _say(problem.cause, problem.remedy, problem.exit_status, problem.lines)
     except (BrokenPipeError, SystemExit):
@@ -80,17 +40,23 @@ def main(arguments: list[str] | None = None) -> int:  # noqa: PLR0911  # one lin
         return 0
     except Exception as fault:  # the last barrier: a bug must not look like a stack of files at 3 a.m.
         return _report_fault(fault)
-    return status if isinstance(status, int) else 0
+
+
+def _run_group(words: list[str]) -> int:
+    from airmem.group import run_group  # noqa: PLC0415  # with click: it costs more than reading a small tree
+
+    return run_group(words)
 
 
 def _say(cause: str, remedy: str, status: int, lines: tuple[str, ...] = ()) -> int:
     from airmem.render.escape import escape  # noqa: PLC0415
 
-    click.echo(f"airmem: {escape(cause)}", err=True)
-    for line in lines:
-        click.echo(f"  {escape(line)}", err=True)
-    if remedy:
-        click.echo(f"  {escape(remedy)}", err=True)
+    text = "\n  ".join([escape(line) for line in (f"airmem: {cause}", *lines, remedy) if line])
+    try:
+        if sys.stderr is not None:  # as it is when the caller has closed it
+            sys.stderr.write(text + "\n")
+    except OSError:
+        pass  # a full disk, or nobody who reads: the status tells
     return status
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 from functools import wraps
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from airmem.errors import UsageProblem
+from airmem.model.finding import SEVERITIES
 from airmem.units import parse_bytes, parse_seconds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from click.shell_completion import CompletionItem
-
-SEVERITIES = ("note", "warning", "critical")
-
 
 FILE = click.Path()
 """The name of a file or folder, which shells complete; whoever opens it says what is wrong with it."""

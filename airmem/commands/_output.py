@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from airmem.errors import UsageProblem
+from airmem.model.finding import SEVERITIES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airmem.model.finding import Finding
     from airmem.views.document import Document
 
-SEVERITIES = ("note", "warning", "critical")
 ROOM = "Give a place that is writable and has room."
 
 

@@ -15,6 +15,7 @@ DOORS = (
     READER,
     "airmem.commands",
     "airmem.cli",
+    "airmem.group",
     "airmem.recording",
     "airmem.capture",
     "airmem.probes.runner",

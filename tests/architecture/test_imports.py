@@ -28,23 +28,24 @@ NOT_FOR_THINKING = words(
 """Whatever touches the world or waits for it."""
 
 ONLY_IN = {
-    "rich": ("airmem.render.as_text", "airmem.tui"),
+    "rich": ("airmem.tui",),
     "textual": ("airmem.tui",),
     "subprocess": ("airmem.probes.runner", "airmem.probes.payloads", "airmem.demo"),
     "psutil": ("airmem.collect",),
     "time": ("airmem.collect", "airmem.probes", "airmem.demo", "airmem.capture.collector"),
     "jinja2": ("airmem.render.as_html",),
     "memray": ("airmem.probes",),
-    "click": ("airmem.commands", "airmem.cli", "airmem._click"),
+    "click": ("airmem.commands", "airmem.group", "airmem._click"),
 }
 """Module of somebody else -> the places that may import it."""
 
 BY_NAME = (
-    "airmem.cli", "airmem._click", "airmem.services.detect", "airmem.codec.document", "airmem.probes.payloads.freeze_trial"
+    "airmem.group", "airmem._click", "airmem.services.detect", "airmem.codec.document", "airmem.probes.payloads.freeze_trial"
 )  # fmt: skip
 """These import modules whose names they make up: commands, detectors and encoders, by file; what click does not need; and
 what the user names."""
 
+MADE_OF_TYPING = words("NamedTuple Protocol Generic TypeVar")
 HEAVY = words("numpy rich psutil memray jinja2 textual sqlite3 asyncio http urllib email subprocess")
 
 
@@ -104,6 +105,17 @@ def violations_of_numpy(modules: Iterable[Module]) -> list[str]:
         if module.room == "model"
         for one in module.imports()
         if one.top == "numpy" and not one.is_for_types
+    ]
+
+
+def violations_of_typing(modules: Iterable[Module]) -> list[str]:
+    """`typing` is loaded for more than a class made of it, by a module that does not run alone in an old Python."""
+    return [
+        f"{module.name}:{one.line}: imports typing.{one.name} outside TYPE_CHECKING"
+        for module in modules
+        if module.name not in ("airmem.capture.collector", "airmem.capture.frames")
+        for one in module.imports()
+        if one.top == "typing" and not one.is_for_types and one.name not in MADE_OF_TYPING
     ]
 
 
@@ -205,6 +217,7 @@ CHECKS = [
     violations_of_thinking,
     violations_of_only_in,
     violations_of_numpy,
+    violations_of_typing,
     violations_of_commands,
     violations_of_privacy,
     violations_of_names,
@@ -243,7 +256,7 @@ def test_the_tree_in_the_docs_has_every_room():
 
 @pytest.mark.parametrize(
     "first",
-    [module.name for module in HOUSE if module.room in ("__main__", "cli", "commands", "questions")],
+    [module.name for module in HOUSE if module.room in ("__main__", "cli", "group", "commands", "questions")],
 )
 def test_nothing_heavy_is_loaded_at_start(first):
     assert heavy_at_start(HOUSE, first) == []
@@ -267,6 +280,7 @@ def test_nothing_heavy_is_loaded_at_start(first):
         (violations_of_only_in, "airmem.commands.pss", "import subprocess"),
         (violations_of_only_in, "airmem.kernel.stat", "import psutil"),
         (violations_of_numpy, "airmem.model.pages", "import numpy as np"),
+        (violations_of_typing, "airmem.model.pages", "from typing import TYPE_CHECKING"),
         (violations_of_commands, "airmem.commands.cow", "from airmem.commands.pss import command"),
         (violations_of_commands, "airmem.commands.cow", "from airmem.commands import pss"),
         (violations_of_privacy, "airmem.render.as_csv", "from airmem.render.as_json import _encode"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from airmem.cli import airmem as command_line
+from airmem.group import airmem as command_line
 from tests.e2e.airflow import TASKS, WORKERS, Airflow
 from tests.e2e.machine import Machine
 from tests.e2e.started import Started, descendants

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from airmem import cli, errors
+from airmem import cli, errors, group
 from airmem.codec.document import encode_report
 from airmem.model.cgroup import CgroupMemory
 from airmem.model.change import RoleChange, RoleSize, TreeChange
@@ -34,8 +34,8 @@ DOCS = ROOT / "docs"
 SECTIONS = ("Overhead", "Disturbance", "Permissions", "Exit status", "JSON")
 PSS_SCHEMA = json.loads((DOCS / "schema/pss.json").read_text(encoding="utf-8"))
 
-CONTEXT = click.Context(cli.airmem)
-COMMANDS = {name: cli.airmem.get_command(CONTEXT, name) for name in cli.airmem.list_commands(CONTEXT)}
+CONTEXT = click.Context(group.airmem)
+COMMANDS = {name: group.airmem.get_command(CONTEXT, name) for name in group.airmem.list_commands(CONTEXT)}
 OPTIONS = [
     (name, option)
     for name, command in COMMANDS.items()
@@ -122,7 +122,7 @@ def test_a_command_is_in_the_list_and_in_the_navigation(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_help_with_examples(name):
-    result = CliRunner().invoke(cli.airmem, [name, "--help"])
+    result = CliRunner().invoke(group.airmem, [name, "--help"])
     assert result.exit_code == 0
     assert "Examples:" in result.output
     assert f"airmem {name}" in result.output.partition("Examples:")[2]
@@ -152,7 +152,7 @@ def test_every_exit_status_is_documented_and_in_the_help():
     statuses = {0, 1, 2, cli.FAULT, cli.INTERRUPTED} | {one.exit_status for one in classes}
     table = page("commands/index.md").partition("## Exit status")[2].partition("\n## ")[0]
     assert {int(number) for number in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == statuses
-    text = CliRunner().invoke(cli.airmem, ["--help"]).output.partition("Exit status:")[2]
+    text = CliRunner().invoke(group.airmem, ["--help"]).output.partition("Exit status:")[2]
     assert {int(number) for number in re.findall(r"(?<!\S)\d+(?= )", text)} == statuses
 
 
