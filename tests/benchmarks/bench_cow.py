@@ -34,7 +34,8 @@ CORES = sorted(os.sched_getaffinity(0))
 WINDOW_SECONDS = 6.0
 WINDOWS = 6
 START_UP = (
-    "import airmem.__main__, airmem.cli, airmem.commands.cow, airmem.collect.anonymous, airmem.collect.contents,"
+    "import airmem.__main__, airmem.cli, airmem.group, airmem.commands.cow, airmem.collect.anonymous,"
+    " airmem.collect.contents,"
     " airmem.analysis.explain, airmem.analysis.cow, airmem.analysis.fraction, airmem.render.as_json, airmem.codec"
 )
 FLOOR = """
