@@ -53,7 +53,8 @@ class Tables:
     """Page tables of a tree held in memory, with accounts that count them as the kernel does.
 
     `outsiders` counts mappings of frames by processes outside the tree. A list of tables for one process is what
-    successive reads of its own maps return, the last one for ever. None cannot be read.
+    successive reads of its own maps return, the last one for ever. None cannot be read. With `tells_alone` bit 56 of the
+    words says, as the kernel's does, that a page is mapped only once.
     """
 
     processes: list[Pages | list[Pages] | None]
@@ -61,6 +62,7 @@ class Tables:
     zero_frames: tuple[tuple[int, int], ...] = ZERO_FRAMES
     largest_gap: int = 2
     counts: bool = True
+    tells_alone: bool = False
     reads: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -126,13 +128,17 @@ class Tables:
     def _table(
         self, position: int, table: Pages, runs: tuple[tuple[int, int], ...], is_complete: bool
     ) -> PageTable | None:
-        words = [table.get(page, 0) for first, count in runs for page in range(first, first + count)]
+        words = [self._word(table.get(page, 0)) for first, count in runs for page in range(first, first + count)]
         return PageTable(
             runs=runs,
             words=np.array(words, np.uint64),
             is_complete=is_complete,
             account=self.account(position),
         )
+
+    def _word(self, word: int) -> int:
+        is_alone = self.tells_alone and word & PRESENT and self.mappings[word & FRAME_MASK] == 1
+        return word | EXCLUSIVE if is_alone else word
 
 
 def make_process(pid: int, parent_pid: int = 1, **more: Any) -> Process:

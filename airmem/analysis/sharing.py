@@ -1,7 +1,8 @@
 """With whom a tree's processes share their pages, by joining page tables on physical page frames.
 
 A forked process maps mostly the same frames at the same addresses as its parent, so each table is first compared
-with its parent's word by word, in the order of memory; only where they differ are frames looked up in an index.
+with its parent's word by word, in the order of memory; only where they differ are frames looked up in an index. Of
+these most are its own copies: where as many pages as its USS has say that nobody else maps them, they are only counted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airmem.analysis.frames import FrameIndex
-from airmem.model.pages import EXCLUSIVE, FILE_OR_SHARED, FRAME_MASK, PageTable, PageTables
+from airmem.model.pages import EXCLUSIVE, FILE_OR_SHARED, FRAME_MASK, PRESENT, PageTable, PageTables
 from airmem.model.sharing import Sharing, TreeSharing
 from airmem.units import PAGE_BYTES
 
@@ -20,11 +21,18 @@ LOOKS = 3
 """How often a process is read again whose pages and RSS do not agree, because it changed in between."""
 
 FRAMES = np.uint64(FRAME_MASK)
+ALONE = np.uint64(PRESENT | EXCLUSIVE)
+"""Both bits are set in the word of a page that one process alone maps."""
+
 ANONYMOUS_SHARED = np.uint64(FILE_OR_SHARED | EXCLUSIVE)
 """Neither bit is set in the word of an anonymous page that somebody else maps, too."""
 
+NO_WORD = np.uint64((1 << 64) - 1)
+"""Stands for a word that is not expected: no frame has that number."""
+
 Words = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -32,22 +40,26 @@ class _Member:
     """One process while its tree is joined.
 
     `cells` index the frames that it does not map at the same address as its parent, `positions` where their words
-    are. Flags for each word, kept no longer than needed: `equal` to the parent's, `counted` in RSS, `seen` by a child.
+    are; of `lone_pages`, which nobody else maps, neither is kept. `equal` has stretches of its parent's words and which
+    of them equal its own. Kept while there are children to come: `counted`, `seen`, whether RSS counts a word and
+    whether a child has it; `expected`, the words of a child that shares all that is counted.
     """
 
     table: PageTable
-    positions: npt.NDArray[np.int64]
+    positions: Positions
     cells: npt.NDArray[np.int32]
     equal_pages: int
-    equal: Flags | None = None
+    lone_pages: int
+    equal: list[tuple[slice, Flags]]
     parent_pages: int = 0
     is_suspect: Flags | None = None
     counted: Flags | None = None
     seen: Flags | None = None
+    expected: Words | None = None
 
     @property
     def pages(self) -> int:
-        return self.equal_pages + len(self.cells)
+        return self.equal_pages + self.lone_pages + len(self.cells)
 
 
 def attribute_sharing(tables: PageTables, parents: list[int | None], with_exclusive: bool = False) -> TreeSharing:
@@ -74,6 +86,7 @@ class _Join:
         self._with_exclusive = with_exclusive
         self._index = FrameIndex(with_exclusive)
         self._members: list[_Member | None] = []
+        self._lone_pages = 0
         self._unsettled: dict[int, int] = {}
 
     def run(self) -> TreeSharing:
@@ -86,14 +99,15 @@ class _Join:
             member = self._look(position, elder) if parent is None or elder is not None else None
             self._members.append(member)
             if member is not None:
-                self._add(member, elder, parent)
+                self._add(member, elder)
             self._release(position, parent)
         return self._result()
 
     def _prepare(self, elder: _Member) -> None:
         """Get a process ready for its children to be compared with it."""
-        elder.counted = np.zeros(len(elder.table.words), np.bool_)
-        elder.counted[_counted(elder.table, None, self._tables.zero_frames)] = True
+        elder.counted = self._is_counted(elder.table.words)
+        elder.expected = elder.table.words.copy()
+        elder.expected[~elder.counted & (elder.table.words.view(np.int64) < 0)] = NO_WORD
         elder.seen = np.zeros(len(elder.table.words), np.bool_)
         self._index.mark(self._all_cells(elder))
 
@@ -117,34 +131,51 @@ class _Join:
         return self._tables.read(position, None) if table.is_complete else self._tables.complete(position, table)
 
     def _compare(self, table: PageTable, elder: _Member | None) -> _Member:
-        present = table.words.view(np.int64) < 0
-        equal = None
-        if elder is not None:
-            equal = _equal_to(elder, table)
-            present &= ~equal
-        positions = _counted(table, np.flatnonzero(present), self._tables.zero_frames)
-        cells = self._index.place((table.words[positions] & FRAMES).astype(np.int64))
-        equal_pages = 0 if equal is None else int(np.count_nonzero(equal))
-        return _Member(table, positions, cells, equal_pages, equal)
+        different, equal = _differences(table, elder)
+        positions = np.flatnonzero(different)
+        words = table.words[positions]
+        lone_pages = 0
+        if not self._with_exclusive:
+            others = words & ALONE != ALONE
+            lone_pages = len(words) - int(np.count_nonzero(others))
+            if lone_pages * PAGE_BYTES == table.account.uss_bytes:
+                positions, words = positions[others], words[others]
+            else:  # it has changed since, or has huge pages whose bit holds for their first page alone
+                lone_pages = 0
+        is_counted = self._is_counted(words)
+        positions, words = positions[is_counted], words[is_counted]
+        cells = self._index.place((words & FRAMES).astype(np.int64))
+        equal_pages = sum(int(np.count_nonzero(flags)) for _, flags in equal)
+        return _Member(table, positions, cells, equal_pages, lone_pages, equal)
 
-    def _add(self, member: _Member, elder: _Member | None, parent: int | None) -> None:
+    def _add(self, member: _Member, elder: _Member | None) -> None:
         """Enter a process into the index; of its frames keep those that its parent does not map."""
         self._index.count(member.cells)
+        self._lone_pages += member.lone_pages
         if self._with_exclusive:
             self._index.count_mappings(self._all_cells(member))
-        if elder is None or parent is None or elder.seen is None or member.equal is None:
+        if elder is None or elder.seen is None:
             return
-        for own, parents in _overlaps(member.table, elder.table):
-            elder.seen[parents] |= member.equal[own]
-        member.equal = None
+        for parents, flags in member.equal:
+            elder.seen[parents] |= flags
+        member.equal = []
         elsewhere = ~self._index.is_marked(member.cells)
-        member.parent_pages = member.pages - int(np.count_nonzero(elsewhere))
+        member.parent_pages = member.pages - member.lone_pages - int(np.count_nonzero(elsewhere))
         member.positions, member.cells = member.positions[elsewhere], member.cells[elsewhere]
         member.is_suspect = member.table.words[member.positions] & ANONYMOUS_SHARED == 0
 
     def _all_cells(self, member: _Member) -> npt.NDArray[np.int32]:
-        positions = _counted(member.table, None, self._tables.zero_frames)
-        return self._index.place((member.table.words[positions] & FRAMES).astype(np.int64))
+        words = member.table.words
+        words = words[self._is_counted(words)]
+        return self._index.place((words & FRAMES).astype(np.int64))
+
+    def _is_counted(self, words: Words) -> Flags:
+        """Tell which words are of a page that RSS counts: present, and neither of a device nor the zero page."""
+        frames = words & FRAMES
+        is_counted: Flags = (words.view(np.int64) < 0) & (frames < np.uint64(FrameIndex.LIMIT))
+        for first, count in self._tables.zero_frames:
+            is_counted &= frames - np.uint64(first) >= np.uint64(count)
+        return is_counted
 
     def _release(self, position: int, parent: int | None) -> None:
         """Let go of page tables that nobody will be compared with any more."""
@@ -160,7 +191,7 @@ class _Join:
             self._tables.release(member.table)
             empty = np.zeros(0, np.uint64)
             member.table = PageTable(runs=(), words=empty, is_complete=False, account=member.table.account)
-            member.counted = member.seen = None
+            member.counted = member.seen = member.expected = None
             member.positions = np.zeros(0, np.int64)
 
     def _result(self) -> TreeSharing:
@@ -177,7 +208,7 @@ class _Join:
                 None if one is None else (sharing, one.table.account)
                 for one, (sharing, _) in zip(self._members, divided, strict=True)
             ),
-            distinct_bytes=self._index.frame_count * PAGE_BYTES if has_tables else None,
+            distinct_bytes=(self._index.frame_count + self._lone_pages) * PAGE_BYTES if has_tables else None,
             exclusive_bytes=exclusive_bytes,
             unsettled=self._unsettled,
             stray_bytes=sum(stray_bytes for _, stray_bytes in divided),
@@ -213,27 +244,20 @@ def _strays(is_suspect: Flags | None, is_shared: Flags) -> int:
     return 0 if is_suspect is None else int(np.count_nonzero(is_suspect & ~is_shared)) * PAGE_BYTES
 
 
-def _counted(
-    table: PageTable, positions: npt.NDArray[np.int64] | None, zero_frames: tuple[tuple[int, int], ...]
-) -> npt.NDArray[np.int64]:
-    """Return those positions (of all words: None) whose page an RSS counts: a frame of memory, not the zero page."""
-    if positions is None:
-        positions = np.flatnonzero(table.words.view(np.int64) < 0)
-    frames = table.words[positions] & FRAMES
-    keep = frames < np.uint64(FrameIndex.LIMIT)
-    for first, count in zero_frames:
-        keep &= frames - np.uint64(first) >= np.uint64(count)
-    kept: npt.NDArray[np.int64] = positions[keep]
-    return kept
+def _differences(table: PageTable, elder: _Member | None) -> tuple[Flags, list[tuple[slice, Flags]]]:
+    """Tell which words of a child's table differ from its parent's, and which counted ones of the parent's it has, too.
 
-
-def _equal_to(elder: _Member, table: PageTable) -> Flags:
-    """Tell for each word of a child's table whether its parent maps the same frame at the same address."""
-    assert elder.counted is not None  # noqa: S101  # _prepare came first
-    equal = np.zeros(len(table.words), np.bool_)
+    The latter are stretches of the parent's words with flags: there both map the same frame at the same address.
+    Without a parent the words that differ are those of present pages.
+    """
+    if elder is None or elder.expected is None or elder.counted is None:
+        return table.words.view(np.int64) < 0, []
+    different = np.ones(len(table.words), np.bool_)
+    equal = []
     for own, parents in _overlaps(table, elder.table):
-        equal[own] = (table.words[own] == elder.table.words[parents]) & elder.counted[parents]
-    return equal
+        np.not_equal(table.words[own], elder.expected[parents], out=different[own])
+        equal.append((parents, elder.counted[parents] > different[own]))
+    return different, equal
 
 
 def _overlaps(table: PageTable, other: PageTable) -> list[tuple[slice, slice]]:

@@ -89,7 +89,11 @@ class KernelReader:
 
     def read_words(self, path: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
         """Fill `target` with the 8-byte words of each run (first word, count); 0 where the file ends early."""
-        _fill_runs(os.open(self._root + path, os.O_RDONLY | os.O_CLOEXEC), runs, target)
+        file = os.open(self._root + path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _fill_runs(file, runs, target)
+        finally:
+            os.close(file)
 
     def has_process(self, pid: int) -> bool:
         """Whether a process has this pid although /proc may hide it: signal 0 asks without sending anything."""
@@ -138,6 +142,7 @@ class OpenProcess:
 
     def __init__(self, folder: int) -> None:
         self._folder = folder
+        self._word_files: dict[str, int] = {}  # kept open: a page table is read in parts
 
     def __enter__(self) -> OpenProcess:
         return self
@@ -145,7 +150,8 @@ class OpenProcess:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._folder)
+        for file in (self._folder, *self._word_files.values()):
+            os.close(file)
 
     def read(self, name: str, limit_bytes: int | None = None) -> bytes:
         """Return the content of a file of the process, at most `limit_bytes` of it."""
@@ -214,9 +220,12 @@ class OpenProcess:
     def read_words(self, name: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
         """Fill `target` with the 8-byte words of each run (first word, count), one run after the other.
 
-        Where the file ends early, as pagemap does at the end of user space, the words are 0.
+        Where the file ends early, as pagemap does at the end of user space, the words are 0; all are where the process
+        has called exec since it was first asked for this file.
         """
-        _fill_runs(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder), runs, target)
+        if name not in self._word_files:
+            self._word_files[name] = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+        _fill_runs(self._word_files[name], runs, target)
 
     def memory(self) -> ProcessMemory:
         """Open the contents of the process's memory, only to read; whoever asked closes it."""
@@ -226,14 +235,11 @@ class OpenProcess:
 
 
 def _fill_runs(file: int, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
-    try:
-        filled = 0
-        for first, count in runs:
-            end = filled + count * 8
-            _fill(file, target[filled:end], first * 8)
-            filled = end
-    finally:
-        os.close(file)
+    filled = 0
+    for first, count in runs:
+        end = filled + count * 8
+        _fill(file, target[filled:end], first * 8)
+        filled = end
 
 
 def _fill(file: int, target: memoryview, at: int) -> None:

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from airmem.analysis.sharing import attribute_sharing
 from airmem.codec.document import fields_of
 from airmem.units import PAGE_BYTES
-from tests.synthetic import DEVICE_FRAME, EXCLUSIVE, FILE, SOFT_DIRTY, Pages, Tables, counted_frames, present, swapped
+from tests.synthetic import DEVICE_FRAME, FILE, SOFT_DIRTY, Pages, Tables, counted_frames, present, swapped
 
 FRAMES = st.one_of(
     st.integers(1, 24),
     st.sampled_from([511, 512, 513, 999, 1000, 1001, 2048, 2559, 2560, DEVICE_FRAME, DEVICE_FRAME + 1]),
 )
 WORDS = st.one_of(
-    st.builds(present, FRAMES, st.sampled_from([0, 0, 0, SOFT_DIRTY, FILE, EXCLUSIVE])),
+    st.builds(present, FRAMES, st.sampled_from([0, 0, 0, SOFT_DIRTY, FILE])),
     st.builds(present, FRAMES),
     st.builds(swapped, st.integers(0, 5)),
     st.just(0),
@@ -47,7 +47,7 @@ def trees(draw: st.DrawFn) -> tuple[Tables, list[int | None]]:
         else:
             shown.append(table)
     gap = draw(st.integers(0, 5))
-    return Tables(shown, outsiders=outsiders, largest_gap=gap), parents
+    return Tables(shown, outsiders=outsiders, largest_gap=gap, tells_alone=draw(st.booleans())), parents
 
 
 @settings(max_examples=120, deadline=None)
@@ -108,7 +108,7 @@ def test_asking_for_exclusive_pages_changes_nothing_else(tree):
 
 @settings(max_examples=60, deadline=None)
 @given(trees(), st.integers(0, 3))
-def test_how_the_words_are_cut_into_runs_does_not_matter(tree, gap):
+def test_neither_how_words_are_cut_into_runs_nor_bit_56_matters(tree, gap):
     tables, parents = tree
-    other = Tables(tables.processes, outsiders=tables.outsiders, largest_gap=gap)
+    other = Tables(tables.processes, outsiders=tables.outsiders, largest_gap=gap, tells_alone=not tables.tells_alone)
     assert parts(attribute_sharing(tables, parents)) == parts(attribute_sharing(other, parents))

@@ -231,6 +231,28 @@ def test_a_real_tree_agrees_with_the_kernels_own_counts_of_mappings(captured):
     assert parent[2] == len(sets[0] & set().union(*sets[1:]))
 
 
+@pytest.mark.parametrize("tells_alone", [False, True])
+def test_its_own_copies_are_counted_with_and_without_bit_56(captured, tells_alone):
+    processes, mappings = captured
+    bare = [{page: word & ~EXCLUSIVE for page, word in table.items()} for table in processes]
+    tables = Tables([*bare], zero_frames=(), tells_alone=tells_alone)
+    tables.mappings = mappings
+    tree = attribute_sharing(tables, [None, 0, 0, 0, 0])
+    truth = attribute_sharing(Tables([*processes], zero_frames=()), [None, 0, 0, 0, 0], True)
+    assert (tree.unsettled, tree.distinct_bytes) == ({}, truth.distinct_bytes)
+    assert [(one[0].parent_bytes, one[0].siblings_bytes) for one in tree.by_process] == [
+        (one[0].parent_bytes, one[0].siblings_bytes) for one in truth.by_process
+    ]
+
+
+def test_a_bit_56_that_holds_for_a_huge_pages_first_page_alone_is_not_believed():
+    parent = {page: present(page + 1, EXCLUSIVE) for page in range(8)}  # two of its eight pages a child has, too
+    child = {0: present(1), 1: present(2), 2: present(50, EXCLUSIVE)}
+    tree = attribute_sharing(Tables([parent, child]), [None, 0])
+    assert divide(tree) == [(6, 0, 2, 0), (1, 2, 0, 0)]
+    assert tree.distinct_bytes == 9 * PAGE_BYTES
+
+
 def test_anonymous_pages_shared_with_nobody_found_are_looked_for_again():
     anonymous, of_a_file = pages(10, 1, 2), {12: present(3, FILE)}
     tables = Tables([pages(10, 1), {**anonymous, **of_a_file}], outsiders=Counter({2: 1, 3: 1}))
