@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeVar
+    from typing import TypeAlias, TypeVar
+
+    import numpy.typing as npt
 
     Number = TypeVar("Number", bound=np.generic)
 
@@ -15,7 +16,7 @@ BLOCK_BITS = 6
 """64 frames to a block: on a machine whose memory is in pieces, larger blocks would be mostly empty cells."""
 
 BLOCK_FRAMES = 1 << BLOCK_BITS
-Cells = npt.NDArray[np.int32]
+Cells: TypeAlias = "npt.NDArray[np.int32]"
 
 
 class FrameIndex:

@@ -7,15 +7,20 @@ these most are its own copies: where as many pages as its USS has say that nobod
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 
 from airmem.analysis.frames import FrameIndex
-from airmem.model.pages import EXCLUSIVE, FILE_OR_SHARED, FRAME_MASK, PRESENT, PageTable, PageTables
+from airmem.model.pages import EXCLUSIVE, FILE_OR_SHARED, FRAME_MASK, PRESENT, PageTable
 from airmem.model.sharing import Sharing, TreeSharing
 from airmem.units import PAGE_BYTES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import numpy.typing as npt
+
+    from airmem.model.page_tables import PageTables
 
 LOOKS = 3
 """How often a process is read again whose pages and RSS do not agree, because it changed in between."""
@@ -30,12 +35,11 @@ ANONYMOUS_SHARED = np.uint64(FILE_OR_SHARED | EXCLUSIVE)
 NO_WORD = np.uint64((1 << 64) - 1)
 """Stands for a word that is not expected: no frame has that number."""
 
-Words = npt.NDArray[np.uint64]
-Flags = npt.NDArray[np.bool_]
-Positions = npt.NDArray[np.int64]
+Words: TypeAlias = "npt.NDArray[np.uint64]"
+Flags: TypeAlias = "npt.NDArray[np.bool_]"
+Positions: TypeAlias = "npt.NDArray[np.int64]"
 
 
-@dataclass(slots=True)
 class _Member:
     """One process while its tree is joined.
 
@@ -45,17 +49,25 @@ class _Member:
     whether a child has it; `expected`, the words of a child that shares all that is counted.
     """
 
-    table: PageTable
-    positions: Positions
-    cells: npt.NDArray[np.int32]
-    equal_pages: int
-    lone_pages: int
-    equal: list[tuple[slice, Flags]]
-    parent_pages: int = 0
-    is_suspect: Flags | None = None
-    counted: Flags | None = None
-    seen: Flags | None = None
-    expected: Words | None = None
+    def __init__(
+        self,
+        table: PageTable,
+        positions: Positions,
+        cells: npt.NDArray[np.int32],
+        lone_pages: int,
+        equal: list[tuple[slice, Flags]],
+    ) -> None:
+        self.table = table
+        self.positions = positions
+        self.cells = cells
+        self.lone_pages = lone_pages
+        self.equal = equal
+        self.equal_pages = sum(int(np.count_nonzero(flags)) for _, flags in equal)
+        self.parent_pages = 0
+        self.is_suspect: Flags | None = None
+        self.counted: Flags | None = None
+        self.seen: Flags | None = None
+        self.expected: Words | None = None
 
     @property
     def pages(self) -> int:
@@ -109,7 +121,7 @@ class _Join:
         elder.expected = elder.table.words.copy()
         elder.expected[~elder.counted & (elder.table.words.view(np.int64) < 0)] = NO_WORD
         elder.seen = np.zeros(len(elder.table.words), np.bool_)
-        self._index.mark(self._all_cells(elder))
+        self._index.mark(self._place(elder.table.words[elder.counted]))
 
     def _look(self, position: int, elder: _Member | None) -> _Member | None:
         """Read a process until its pages are as many as its RSS says, and compare it with its parent."""
@@ -144,16 +156,15 @@ class _Join:
                 lone_pages = 0
         is_counted = self._is_counted(words)
         positions, words = positions[is_counted], words[is_counted]
-        cells = self._index.place((words & FRAMES).astype(np.int64))
-        equal_pages = sum(int(np.count_nonzero(flags)) for _, flags in equal)
-        return _Member(table, positions, cells, equal_pages, lone_pages, equal)
+        return _Member(table, positions, self._place(words), lone_pages, equal)
 
     def _add(self, member: _Member, elder: _Member | None) -> None:
         """Enter a process into the index; of its frames keep those that its parent does not map."""
         self._index.count(member.cells)
         self._lone_pages += member.lone_pages
         if self._with_exclusive:
-            self._index.count_mappings(self._all_cells(member))
+            words = member.table.words
+            self._index.count_mappings(self._place(words[self._is_counted(words)]))
         if elder is None or elder.seen is None:
             return
         for parents, flags in member.equal:
@@ -164,17 +175,16 @@ class _Join:
         member.positions, member.cells = member.positions[elsewhere], member.cells[elsewhere]
         member.is_suspect = member.table.words[member.positions] & ANONYMOUS_SHARED == 0
 
-    def _all_cells(self, member: _Member) -> npt.NDArray[np.int32]:
-        words = member.table.words
-        words = words[self._is_counted(words)]
-        return self._index.place((words & FRAMES).astype(np.int64))
+    def _place(self, words: Words) -> npt.NDArray[np.int32]:
+        return self._index.place((words & FRAMES).view(np.int64))
 
     def _is_counted(self, words: Words) -> Flags:
         """Tell which words are of a page that RSS counts: present, and neither of a device nor the zero page."""
         frames = words & FRAMES
         is_counted: Flags = (words.view(np.int64) < 0) & (frames < np.uint64(FrameIndex.LIMIT))
         for first, count in self._tables.zero_frames:
-            is_counted &= frames - np.uint64(first) >= np.uint64(count)
+            distance = frames - np.uint64(first)  # a large number where the frame is a lower one
+            is_counted &= distance >= np.uint64(count)
         return is_counted
 
     def _release(self, position: int, parent: int | None) -> None:

@@ -6,22 +6,24 @@ from contextlib import ExitStack, suppress
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-from airmem.collect.page_runs import Runs, blank, cover_ranges, cut_runs, pieces_of, subtract_runs
-from airmem.errors import Malformed
-from airmem.kernel.maps import UNCOUNTED, parse_maps_ranges
+from airmem.collect.page_runs import blank, cover_ranges, cut_runs, pieces_of, subtract_runs
+from airmem.kernel.maps import parse_maps_ranges
 from airmem.kernel.smaps import parse_smaps, parse_smaps_rollup, sum_mappings
-from airmem.kernel.source import ProcessFiles, Source
 from airmem.model.memory import MemoryAccount
 from airmem.model.pages import PageTable
-from airmem.model.process import Process
-from airmem.model.snapshot import ProcessSnapshot
 from airmem.units import PAGE_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
+
+    import numpy.typing as npt
+
+    from airmem.collect.page_runs import Runs
+    from airmem.kernel.frames import OwnPages
+    from airmem.kernel.source import ProcessFiles, Source
+    from airmem.model.snapshot import ProcessSnapshot
 
 SPARSE_PAGES = 1 << 22
 """From 16 GiB (of 4 KiB pages) of addresses on, mappings without resident pages are looked up and left out."""
@@ -43,13 +45,14 @@ Words: TypeAlias = "npt.NDArray[np.uint64]"
 
 
 class LivePageTables:
-    """The page tables of the processes of a tree (see model.pages.PageTables)."""
+    """The page tables of the processes of a tree (see model.page_tables.PageTables)."""
 
-    def __init__(self, reader: Source, processes: tuple[ProcessSnapshot, ...]) -> None:
+    def __init__(self, reader: Source, processes: tuple[ProcessSnapshot, ...], own: OwnPages) -> None:
         self._reader = reader
         self._processes = processes
-        self.zero_frames = reader.zero_frames()
-        self._uncounted = find_uncounted(reader)
+        self._looked_at: set[int] = set()
+        self.zero_frames = own.zero_frames
+        self._uncounted = own.uncounted
         self._spares: list[Words] = []  # reused: fresh memory for each table would cost as much as comparing it
         self._ahead: dict[int, Words] = {}
 
@@ -58,13 +61,15 @@ class LivePageTables:
         snapshot = self._processes[position]
         if not _has_table(snapshot):
             return None
+        is_first = position not in self._looked_at
+        self._looked_at.add(position)
         if like is not None:
             words = self._words_like(like, position)
             if words is None:
                 return None
             return PageTable(runs=like.runs, words=words, is_complete=False, account=snapshot.account)
         with suppress(OSError), self._reader.process(snapshot.process.pid) as files:
-            return _read_whole_table(files, snapshot.process, self._uncounted)
+            return _read_whole_table(files, snapshot, self._uncounted, is_first)
         return None
 
     def _words_like(self, like: PageTable, position: int) -> Words | None:
@@ -150,25 +155,6 @@ def read_by_frame(reader: Source, path: str, frames: npt.NDArray[np.int64]) -> W
     return found
 
 
-def find_uncounted(reader: Source) -> tuple[bytes, ...]:
-    """Return the names of the kernel's own mappings that no RSS counts on this kernel, probed on airmem itself."""
-    try:
-        with reader.process(int(reader.link("/proc/self"))) as files:
-            raw = files.read("smaps")
-            return tuple(name for name in UNCOUNTED if not _is_counted(raw, name))
-    except (OSError, ValueError, Malformed):
-        return UNCOUNTED
-
-
-def _is_counted(smaps: bytes, name: bytes) -> bool:
-    """Whether RSS counts pages of the mapping with this name; only its own lines are parsed, of hundreds."""
-    at = smaps.find(b" " + name + b"\n")
-    if at < 0:
-        return False
-    mappings = parse_smaps(smaps[smaps.rfind(b"\n", 0, at) + 1 : smaps.find(b"VmFlags", at)])
-    return bool(mappings[0].account.rss_bytes)
-
-
 def _has_table(snapshot: ProcessSnapshot) -> bool:
     return snapshot.account.rss_bytes is not None and snapshot.depth in ("rollup", "mappings")
 
@@ -179,11 +165,14 @@ def _read_words(files: ProcessFiles, runs: Runs) -> Words:
     return words
 
 
-def _read_whole_table(files: ProcessFiles, process: Process, uncounted: tuple[bytes, ...]) -> PageTable | None:
-    """Read a process by its own maps, its account right before."""
-    if process.state in "ZXx":
+def _read_whole_table(
+    files: ProcessFiles, snapshot: ProcessSnapshot, uncounted: tuple[bytes, ...], is_first: bool
+) -> PageTable | None:
+    """Read a process by its own maps; where it is not the first look, with an account read right before."""
+    if snapshot.process.state in "ZXx":
         return None
-    account, ranges = _account_and_ranges(files, uncounted)
+    known = snapshot.account if is_first and snapshot.depth == "rollup" else None
+    account, ranges = _account_and_ranges(files, uncounted, known)
     counted = [(start, end) for start, end, is_counted in ranges if is_counted]
     runs = cover_ranges(counted)
     if sum(count for _, count in runs) > MOST_PAGES:
@@ -212,10 +201,10 @@ def _extend(files: ProcessFiles, table: PageTable, uncounted: tuple[bytes, ...])
 
 
 def _account_and_ranges(
-    files: ProcessFiles, uncounted: tuple[bytes, ...]
+    files: ProcessFiles, uncounted: tuple[bytes, ...], known: MemoryAccount | None
 ) -> tuple[MemoryAccount, list[tuple[int, int, bool]]]:
     try:
-        account = parse_smaps_rollup(files.read("smaps_rollup"))
+        account = known or parse_smaps_rollup(files.read("smaps_rollup"))
     except FileNotFoundError:
         account = MemoryAccount()
     ranges = parse_maps_ranges(files.read("maps"), uncounted)

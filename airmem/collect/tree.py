@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
+    from airmem.kernel.frames import OwnPages
     from airmem.kernel.source import Source
     from airmem.model.cgroup import CgroupMemory
     from airmem.model.gap import Gap
-    from airmem.model.pages import PageTables
+    from airmem.model.page_tables import PageTables
     from airmem.model.process import Process
     from airmem.model.remainder import CgroupRemainder
 
@@ -53,6 +54,7 @@ def collect_tree(reader: Source, root_pid: int, depth: str, with_users: bool = F
     if (told := reader.snapshot(root_pid, depth, taken_at_seconds)) is not None:
         return told
     tree = find_tree(reader, root_pid)
+    own = _look_at_own_pages(reader) if depth in ("auto", "pages") else None
     chosen, depth_gaps = choose_depth(reader, tree, depth)
     read_depth = "rollup" if chosen == "pages" else chosen
     parts = _for_each(tree, lambda process: _read_part(reader, process, read_depth, with_users))
@@ -72,7 +74,7 @@ def collect_tree(reader: Source, root_pid: int, depth: str, with_users: bool = F
         host=collect_host(reader),
         cgroup=cgroup,
         remainder=_remainder(reader, processes, cgroup, chosen),
-        page_tables=_page_tables(reader, processes) if chosen == "pages" else None,
+        page_tables=_page_tables(reader, processes, own) if chosen == "pages" and own else None,
         gaps=(*gaps, *cgroup_gaps),
         taken_at_seconds=taken_at_seconds,
     )
@@ -120,10 +122,18 @@ def _sharing_gap(reason: str, detail: str) -> Gap:
     return gap(None, "sharing", reason, detail)
 
 
-def _page_tables(reader: Source, processes: tuple[ProcessSnapshot, ...]) -> PageTables:
+def _look_at_own_pages(reader: Source) -> OwnPages | None:
+    if reader.frames_obstacle():
+        return None
+    from airmem.kernel.frames import OwnPages  # noqa: PLC0415  # only where page tables can be read
+
+    return OwnPages(reader)
+
+
+def _page_tables(reader: Source, processes: tuple[ProcessSnapshot, ...], own: OwnPages) -> PageTables:
     from airmem.collect.pages import LivePageTables  # noqa: PLC0415  # imports numpy
 
-    return LivePageTables(reader, processes)
+    return LivePageTables(reader, processes, own)
 
 
 def _remainder(

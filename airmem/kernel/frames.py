@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import mmap
-from contextlib import suppress
 
-from airmem.kernel.maps import parse_maps_ranges
+from airmem.errors import Malformed
+from airmem.kernel.maps import UNCOUNTED, parse_maps_ranges
+from airmem.kernel.smaps import parse_smaps
 from airmem.model.pages import FRAME_MASK
 from airmem.units import MIB, PAGE_BYTES
 
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
 HUGE_BYTES = 2 * MIB
 AREA_BYTES = 4 * HUGE_BYTES + 3 * PAGE_BYTES
 """Room for two aligned huge pages, of a size that nothing else has."""
+
+
+class OwnPages:
+    """What one has to know of this kernel to count pages: the zero pages' frames, and mappings that no RSS counts.
+
+    Best asked before numpy is loaded: it has more mappings to look through than all the rest.
+    """
+
+    __slots__ = ("uncounted", "zero_frames")
+
+    def __init__(self, source: Source) -> None:
+        self.zero_frames = source.zero_frames()
+        self.uncounted = find_uncounted(source)
 
 
 def shows_frames(source: Source) -> bool:
@@ -40,9 +54,11 @@ def find_zero_frames(source: Source) -> tuple[tuple[int, int], ...]:
         with mmap.mmap(-1, AREA_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, mmap.PROT_READ) as area:
             address = _new_area(files, before)
             aligned = -address % HUGE_BYTES
-            with suppress(OSError):
+            try:
                 area.madvise(mmap.MADV_HUGEPAGE, aligned, HUGE_BYTES)
                 area.madvise(mmap.MADV_NOHUGEPAGE, aligned + HUGE_BYTES, HUGE_BYTES)
+            except OSError:
+                pass  # a kernel without huge pages
             for offset, count in ((aligned + HUGE_BYTES, 1), (aligned, HUGE_BYTES // PAGE_BYTES)):
                 area[offset]  # reading maps it
                 frame = _frame_at(files, address + offset)
@@ -59,6 +75,25 @@ def find_fresh_frame(source: Source) -> int:
     marker = object()
     with source.process(int(source.link("/proc/self"))) as files:
         return _frame_at(files, id(marker))
+
+
+def find_uncounted(source: Source) -> tuple[bytes, ...]:
+    """Return the names of the kernel's own mappings that no RSS counts on this kernel, probed on airmem itself."""
+    try:
+        with source.process(int(source.link("/proc/self"))) as files:
+            raw = files.read("smaps")
+            return tuple(name for name in UNCOUNTED if not _is_counted(raw, name))
+    except (OSError, ValueError, Malformed):
+        return UNCOUNTED
+
+
+def _is_counted(smaps: bytes, name: bytes) -> bool:
+    """Whether RSS counts pages of the mapping with this name; only its own lines are parsed, of hundreds."""
+    at = smaps.find(b" " + name + b"\n")
+    if at < 0:
+        return False
+    mappings = parse_smaps(smaps[smaps.rfind(b"\n", 0, at) + 1 : smaps.find(b"VmFlags", at)])
+    return bool(mappings[0].account.rss_bytes)
 
 
 def _new_area(files: ProcessFiles, before: set[tuple[int, int, bool]]) -> int:

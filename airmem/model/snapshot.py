@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from airmem.model.gap import Gap
     from airmem.model.mapping import Mapping
     from airmem.model.memory import MemoryAccount
-    from airmem.model.pages import PageTables
+    from airmem.model.page_tables import PageTables
     from airmem.model.process import Process
     from airmem.model.remainder import CgroupRemainder
 

@@ -61,7 +61,7 @@ def test_what_is_uncounted_can_be_told():
 
 @pytest.mark.parametrize(("kernel", "is_counted"), [("kernel-6.1", False), ("kernel-7.2", True)])
 def test_whether_the_clock_is_counted_is_probed(tmp_path, kernel, is_counted):
-    from airmem.collect.pages import find_uncounted
+    from airmem.kernel.frames import find_uncounted
 
     process = next(one for one in PROCESSES if one.startswith(kernel))
     (tmp_path / "proc").mkdir()
