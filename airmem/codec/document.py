@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from airmem._version import __version__
 
 TYPE_CHECKING = False
@@ -39,7 +37,8 @@ def encode_judgement(gaps: tuple[Gap, ...], findings: tuple[Finding, ...]) -> Js
 def encode_report(report: Any) -> Json:
     """Return the document of any answer: its command's module has `encode`, that of several captures `combined`."""
     name = report.head.command.replace("-", "_") if hasattr(report, "head") else "combined"
-    document: Json = import_module(f"airmem.codec.{name}").encode(report)
+    module = __import__(f"airmem.codec.{name}", fromlist=["encode"])  # importlib would be loaded for this
+    document: Json = module.encode(report)
     return document
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +49,7 @@ def detect_roles(processes: Sequence[Process], listeners: Listeners | None = Non
 
     family = Family(processes)
     for name in wanted:
-        module = import_module(f"airmem.services.{name}")
+        module = __import__(f"airmem.services.{name}", fromlist=["detect"])  # importlib would be loaded for this
         roles.update(module.detect(family, roles, listeners or _Unknown()))
     return _with_descendants(family, roles) if roles else roles
 
