@@ -8,7 +8,7 @@ from functools import wraps
 import click
 
 from airmem.errors import UsageProblem
-from airmem.model.finding import SEVERITIES
+from airmem.model.severity import SEVERITIES
 from airmem.units import parse_bytes, parse_seconds
 
 TYPE_CHECKING = False

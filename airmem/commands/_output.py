@@ -6,7 +6,7 @@ import os
 import sys
 
 from airmem.errors import UsageProblem
-from airmem.model.finding import SEVERITIES
+from airmem.model.severity import SEVERITIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airmem.commands._output import check_output, show, status_of, write
-from airmem.model.finding import SEVERITIES
+from airmem.model.severity import SEVERITIES
 from airmem.questions.ps import answer_ps
 
 TYPE_CHECKING = False

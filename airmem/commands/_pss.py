@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airmem.commands._output import check_output, show, status_of, write
 from airmem.errors import UsageProblem
-from airmem.model.finding import SEVERITIES
+from airmem.model.severity import SEVERITIES
 from airmem.questions.pss import DEPTHS, answer_pss, refuse_unread
 from airmem.questions.targets import resolve_target
 

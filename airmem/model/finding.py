@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from airmem.model.noun import noun
 
-SEVERITIES = ("note", "warning", "critical")
-
 
 @noun
 class Finding:

@@ -172,10 +172,10 @@ def circle() -> None:
 
 @case
 def circle_through_functions() -> None:
-    """A loop that calls small functions: work, as far as anybody can tell from outside."""
+    """A loop that calls small functions, none for most of the time: work, as far as anybody can tell from outside."""
     ready()
     while True:
-        json.dumps(sorted(range(1000)))
+        sorted(json.loads(json.dumps(list(range(300)))), key=str)
 
 
 @case
