@@ -11,6 +11,7 @@ help: ## show this list
 
 $(BIN)/airmem: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # older ones write a slower script
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	$(BIN)/python -m compileall -q airmem
 	@touch $@

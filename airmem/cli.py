@@ -36,7 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (BrokenPipeError, SystemExit):
         # The reader of a pipe (head, less) has gone: nothing is wrong, and nothing more can be written. click, where
         # it meets that first, exits with 1.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:  # as it is when the caller has closed it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as fault:  # the last barrier: a bug must not look like a stack of files at 3 a.m.
         return _report_fault(fault)

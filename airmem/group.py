@@ -48,6 +48,13 @@ def airmem() -> None:
     """
 
 
+def _show(problem: click.ClickException) -> None:
+    try:
+        problem.show()
+    except OSError:
+        pass  # a full disk, or nobody who reads: the status tells
+
+
 def run_group(words: list[str]) -> int:
     """Run a command line and return its exit status. Errors: KeyboardInterrupt, and those of the command."""
     try:
@@ -55,6 +62,6 @@ def run_group(words: list[str]) -> int:
     except click.exceptions.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as problem:
-        problem.show()
+        _show(problem)
         return problem.exit_code
     return status if isinstance(status, int) else 0

@@ -32,6 +32,9 @@ ALONE = np.uint64(PRESENT | EXCLUSIVE)
 ANONYMOUS_SHARED = np.uint64(FILE_OR_SHARED | EXCLUSIVE)
 """Neither bit is set in the word of an anonymous page that somebody else maps, too."""
 
+HUGE_PAGES = 512
+"""Pages of a huge page where a page is 4 KiB, the least that there are."""
+
 NO_WORD = np.uint64((1 << 64) - 1)
 """Stands for a word that is not expected: no frame has that number."""
 
@@ -79,8 +82,9 @@ def attribute_sharing(tables: PageTables, parents: list[int | None], with_exclus
 
     `parents` holds the position of each process's parent in the tree, None for the root: parents come first, the
     children of one parent together. A zero page belongs to nobody and is left out, as the kernel leaves it out of
-    RSS. A page that a process maps twice counts twice, as it does in RSS. When the kernel moves pages meanwhile
-    (compaction), their frames do not match any more; then the whole tree is looked at again.
+    RSS; so it does among the distinct pages if it is part of a large folio and the kernel counts no mappings of single
+    pages (CONFIG_NO_PAGE_MAPCOUNT). When the kernel moves pages meanwhile (compaction), their frames do not match any
+    more; then the whole tree is looked at again.
     """
     best = _Join(tables, parents, with_exclusive).run()
     for _ in range(LOOKS - 1):
@@ -150,9 +154,10 @@ class _Join:
         if not self._with_exclusive:
             others = words & ALONE != ALONE
             lone_pages = len(words) - int(np.count_nonzero(others))
-            if lone_pages * PAGE_BYTES == table.account.uss_bytes:
+            is_true = lone_pages * PAGE_BYTES == table.account.uss_bytes  # else it has changed since
+            if is_true and not _has_huge(positions[~others], words[~others]):
                 positions, words = positions[others], words[others]
-            else:  # it has changed since, or has huge pages whose bit holds for their first page alone
+            else:
                 lone_pages = 0
         is_counted = self._is_counted(words)
         positions, words = positions[is_counted], words[is_counted]
@@ -252,6 +257,17 @@ def _strays(is_suspect: Flags | None, is_shared: Flags) -> int:
     so the kernel's own sums have the last word.
     """
     return 0 if is_suspect is None else int(np.count_nonzero(is_suspect & ~is_shared)) * PAGE_BYTES
+
+
+def _has_huge(positions: Positions, words: Words) -> bool:
+    """Tell whether a huge page may be among these: before Linux 6.11 its words all have its first page's bit 56."""
+    frames = words & FRAMES
+    heads = np.flatnonzero(frames[: 1 - HUGE_PAGES] % np.uint64(HUGE_PAGES) == 0)
+    tails = heads + (HUGE_PAGES - 1)
+    is_whole = (frames[tails] - frames[heads] == HUGE_PAGES - 1) & (
+        positions[tails] - positions[heads] == HUGE_PAGES - 1
+    )
+    return bool(is_whole.any())
 
 
 def _differences(table: PageTable, elder: _Member | None) -> tuple[Flags, list[tuple[slice, Flags]]]:

@@ -65,9 +65,9 @@ class LivePageTables:
         self._looked_at.add(position)
         if like is not None:
             words = self._words_like(like, position)
-            if words is None:
-                return None
-            return PageTable(runs=like.runs, words=words, is_complete=False, account=snapshot.account)
+            if words is not None:
+                return PageTable(runs=like.runs, words=words, is_complete=False, account=snapshot.account)
+            is_first = False  # it has ended, or called exec: then it is another one to look at
         with suppress(OSError), self._reader.process(snapshot.process.pid) as files:
             return _read_whole_table(files, snapshot, self._uncounted, is_first)
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from errno import ENOMEM
 
 from airmem.collect import clock
 from airmem.collect.cgroup import collect_cgroup
@@ -54,8 +55,7 @@ def collect_tree(reader: Source, root_pid: int, depth: str, with_users: bool = F
     if (told := reader.snapshot(root_pid, depth, taken_at_seconds)) is not None:
         return told
     tree = find_tree(reader, root_pid)
-    own = _look_at_own_pages(reader) if depth in ("auto", "pages") else None
-    chosen, depth_gaps = choose_depth(reader, tree, depth)
+    chosen, depth_gaps, own = choose_depth(reader, tree, depth)
     read_depth = "rollup" if chosen == "pages" else chosen
     parts = _for_each(tree, lambda process: _read_part(reader, process, read_depth, with_users))
     processes, borrowed = _without_borrowed(tuple(part for part, _ in parts if part is not None))
@@ -74,7 +74,7 @@ def collect_tree(reader: Source, root_pid: int, depth: str, with_users: bool = F
         host=collect_host(reader),
         cgroup=cgroup,
         remainder=_remainder(reader, processes, cgroup, chosen),
-        page_tables=_page_tables(reader, processes, own) if chosen == "pages" and own else None,
+        page_tables=_page_tables(reader, processes, own) if own is not None else None,
         gaps=(*gaps, *cgroup_gaps),
         taken_at_seconds=taken_at_seconds,
     )
@@ -101,33 +101,34 @@ def _without_borrowed(
     return tuple(kept), tuple(gaps)
 
 
-def choose_depth(reader: Source, tree: tuple[Process, ...], depth: str) -> tuple[str, tuple[Gap, ...]]:
-    """Return the depth to read at and why it is not deeper: page frames hidden, numpy missing, the tree too large."""
+def choose_depth(reader: Source, tree: tuple[Process, ...], depth: str) -> tuple[str, tuple[Gap, ...], OwnPages | None]:
+    """Return the depth to read at, why it is not deeper, and for page tables what one has to know to read them.
+
+    Reasons are that page frames are hidden, that numpy or the room for it is missing, and that the tree is too large.
+    """
     if depth not in ("auto", "pages"):
-        return depth, ()
+        return depth, (), None
     rss_sum_bytes = sum(process.rss_pages for process in tree) * PAGE_BYTES
     if depth == "auto" and rss_sum_bytes > AUTO_PAGES_BYTES:
         detail = f"{rss_sum_bytes // GIB} GiB of summed RSS; beyond {AUTO_PAGES_BYTES // GIB} GiB only on request"
-        return "rollup", (_sharing_gap("too_large", detail),)
+        return "rollup", (_sharing_gap("too_large", detail),), None
     if obstacle := reader.frames_obstacle():
-        return "rollup", (_sharing_gap(*obstacle),)
+        return "rollup", (_sharing_gap(*obstacle),), None
     from airmem.collect.numbers import numpy_obstacle  # noqa: PLC0415  # not needed for sums
+    from airmem.kernel.frames import OwnPages  # noqa: PLC0415
 
+    try:
+        own = OwnPages(reader)  # before numpy is loaded
+    except OSError as problem:
+        reason = "little_memory" if problem.errno == ENOMEM else "unreadable"
+        return "rollup", (_sharing_gap(reason, f"airmem's own pages, which tell how to count: {problem}"),), None
     if obstacle := numpy_obstacle("compares page tables"):
-        return "rollup", (_sharing_gap(*obstacle),)
-    return "pages", ()
+        return "rollup", (_sharing_gap(*obstacle),), None
+    return "pages", (), own
 
 
 def _sharing_gap(reason: str, detail: str) -> Gap:
     return gap(None, "sharing", reason, detail)
-
-
-def _look_at_own_pages(reader: Source) -> OwnPages | None:
-    if reader.frames_obstacle():
-        return None
-    from airmem.kernel.frames import OwnPages  # noqa: PLC0415  # only where page tables can be read
-
-    return OwnPages(reader)
 
 
 def _page_tables(reader: Source, processes: tuple[ProcessSnapshot, ...], own: OwnPages) -> PageTables:

@@ -220,8 +220,7 @@ class OpenProcess:
     def read_words(self, name: str, runs: Sequence[tuple[int, int]], target: memoryview) -> None:
         """Fill `target` with the 8-byte words of each run (first word, count), one run after the other.
 
-        Where the file ends early, as pagemap does at the end of user space, the words are 0; all are where the process
-        has called exec since it was first asked for this file.
+        Where the file ends early, as pagemap does at the end of user space, the words are 0.
         """
         if name not in self._word_files:
             self._word_files[name] = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
@@ -247,6 +246,9 @@ def _fill(file: int, target: memoryview, at: int) -> None:
     while filled < len(target):
         got = os.preadv(file, [target[filled:]], at + filled)
         if got <= 0:
+            # A page table ends with user space, but one whose process has ended or called exec is empty from the start.
+            if not os.pread(file, 8, 0):
+                raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
             target[filled:] = bytes(len(target) - filled)
             return
         filled += got

@@ -23,7 +23,8 @@ class PageTables(Protocol):
 
         With `like`, its parent's table, only those ranges are looked at: a forked process has mostly the same, and
         the caller can tell from the RSS whether that was all. Without, the process's own maps are read first, its
-        account is read anew, and words of pages that no RSS counts (hugetlb, [vvar]) are 0.
+        account is read anew if this is not the first look at it, and words of pages that no RSS counts (hugetlb,
+        [vvar]) are 0.
         """
 
     def complete(self, position: int, table: PageTable) -> PageTable | None:

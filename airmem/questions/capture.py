@@ -94,7 +94,7 @@ def _frames(source: Source, tree: tuple[Process, ...], with_pages: bool | None) 
     """Return what keeps page tables, None where they are not asked for or not to be had. Errors: NotMeasurable."""
     if with_pages is False:
         return None
-    depth, gaps = choose_depth(source, tree, "pages" if with_pages else "auto")
+    depth, gaps, _ = choose_depth(source, tree, "pages" if with_pages else "auto")
     if with_pages and gaps:
         problem = advise(gaps)[0]
         raise NotMeasurable(f"page tables cannot be captured: {problem.detail}", problem.remedy)

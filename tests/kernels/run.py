@@ -32,7 +32,7 @@ ROOT_SUITE = "bookworm"
 ROOT_PACKAGES = ("busybox-static", "libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1", "libffi8", "libssl3",
                  "libbz2-1.0", "liblzma5", "libuuid1", "python3.11-minimal", "libpython3.11-minimal",
                  "libpython3.11-stdlib")  # fmt: skip
-WHEELS = ("numpy", "click", "rich")
+WHEELS = ("numpy", "click")
 UNNEEDED = ("usr/share", "usr/lib/python3.11/test", "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/python3.11/ensurepip")
 BOOT_SECONDS = 1500
 CPU = "Nehalem"

@@ -253,6 +253,17 @@ def test_a_bit_56_that_holds_for_a_huge_pages_first_page_alone_is_not_believed()
     assert tree.distinct_bytes == 9 * PAGE_BYTES
 
 
+def test_huge_pages_whose_bit_56_errs_as_often_one_way_as_the_other_are_not_believed():
+    first, second = range(1024, 1536), range(2048, 2560)
+    parent = {page: present(page, EXCLUSIVE) for page in first} | {page: present(page) for page in second}
+    child = {page: present(9000 + page) for page in first if page not in (1030, 1031)}
+    child |= {page: present(page) for page in (1030, 1031)} | {page: present(page) for page in second}
+    child |= {page: present(20000 + page) for page in (2100, 2101)}
+    tree = attribute_sharing(Tables([parent, child], zero_frames=()), [None, 0])
+    assert divide(tree) == [(512, 0, 512, 0), (512, 512, 0, 0)]
+    assert tree.distinct_bytes == 1536 * PAGE_BYTES
+
+
 def test_anonymous_pages_shared_with_nobody_found_are_looked_for_again():
     anonymous, of_a_file = pages(10, 1, 2), {12: present(3, FILE)}
     tables = Tables([pages(10, 1), {**anonymous, **of_a_file}], outsiders=Counter({2: 1, 3: 1}))

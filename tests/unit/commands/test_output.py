@@ -162,6 +162,17 @@ def test_a_closed_standard_output(run, arguments):
     assert done.returncode == 0 or "standard output is closed" in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [("bogus",), ("pss", "--bogus"), ("pss", "--top", "x"), ("ps", "bogus")])
+@pytest.mark.parametrize("place", ["full", "pipe", "neither"])
+def test_a_usage_error_that_cannot_be_told_keeps_its_status(run, arguments, place):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open("/dev/full", "w") as full, open(writer, "w") as pipe:
+        closing = {"preexec_fn": lambda: os.close(1), "stdout": None} if place == "neither" else {}
+        done = run(*arguments, stderr=full if place == "full" else pipe, **closing)
+    assert done.returncode == 2
+
+
 def test_nowhere_to_speak_at_all(run):
     assert run("pss", "0", preexec_fn=lambda: (os.close(1), os.close(2)), stdout=None, stderr=None).returncode == 2
 

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 import pytest
 
 from airmem.collect.processes import collect_processes, collect_tree_processes
+from airmem.kernel.maps import parse_maps_ranges
 from airmem.kernel.reader import KernelReader, _read_whole
 from airmem.kernel.stat import parse_stat
+from airmem.units import PAGE_BYTES
 from tests.captures import CAPTURES, read_capture
 
 NAMES = ("parent", "idle", "reader", "gc", "alloc")
@@ -121,6 +123,22 @@ def test_the_dead_are_gone_although_their_folder_is_open(sleeper):
             with pytest.raises(OSError, match=f".*{name}|No such process") as caught:
                 files.read(name)
             assert caught.value.errno in (errno.ESRCH, errno.ENOENT)
+
+
+@pytest.mark.parametrize("is_reaped", [False, True])
+def test_a_page_table_that_ends_while_it_is_read_in_parts_is_not_taken_for_empty(sleeper, is_reaped):
+    start = parse_maps_ranges(KernelReader().read(f"/proc/{sleeper.pid}/maps"))[0][0] // PAGE_BYTES
+    beyond = (1 << 47) // PAGE_BYTES + 5  # user space
+    words = bytearray(8)
+    with KernelReader().process(sleeper.pid) as files:
+        files.read_words("pagemap", ((start, 1),), memoryview(words))
+        assert any(words)
+        files.read_words("pagemap", ((beyond, 1),), memoryview(words))
+        assert not any(words)
+        sleeper.kill()
+        os.waitid(os.P_PID, sleeper.pid, os.WEXITED | (0 if is_reaped else os.WNOWAIT))
+        with pytest.raises(ProcessLookupError):
+            files.read_words("pagemap", ((start, 1),), memoryview(words))
 
 
 @pytest.mark.parametrize("name", ["smaps", "maps"])
