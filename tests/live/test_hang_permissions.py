@@ -35,12 +35,14 @@ ROWS = [
 
 @pytest.fixture(scope="session")
 def toolbox(private_python: list[str], public_folder: Path) -> Toolbox:
-    """airmem and py-spy as anybody can run them."""
-    made = make_toolbox(public_folder / "hang-toolbox", private_python, PROGRAMS)
-    program = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
-    if program is None:
+    """airmem and py-spy as anybody can run them, with a Python that py-spy knows: no loader's name stands for it."""
+    *variables, _, _, libraries, program = private_python
+    python = [*variables, f"LD_LIBRARY_PATH={libraries}", program]
+    made = make_toolbox(public_folder / "hang-toolbox", python, PROGRAMS)
+    spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
+    if spy is None:
         pytest.skip("needs py-spy")
-    shutil.copy(program, made.folder / "bin/py-spy")
+    shutil.copy(spy, made.folder / "bin/py-spy")
     return made
 
 
