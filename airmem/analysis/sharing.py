@@ -82,9 +82,10 @@ def attribute_sharing(tables: PageTables, parents: list[int | None], with_exclus
 
     `parents` holds the position of each process's parent in the tree, None for the root: parents come first, the
     children of one parent together. A zero page belongs to nobody and is left out, as the kernel leaves it out of
-    RSS; so it does among the distinct pages if it is part of a large folio and the kernel counts no mappings of single
-    pages (CONFIG_NO_PAGE_MAPCOUNT). When the kernel moves pages meanwhile (compaction), their frames do not match any
-    more; then the whole tree is looked at again.
+    RSS. A page that a process maps twice counts twice, as it does in RSS, and once among the distinct pages (twice if
+    nobody else maps it, it is part of a large folio, and the kernel counts no mappings of single pages,
+    CONFIG_NO_PAGE_MAPCOUNT). When the kernel moves pages meanwhile (compaction), their frames do not match any more;
+    then the whole tree is looked at again.
     """
     best = _Join(tables, parents, with_exclusive).run()
     for _ in range(LOOKS - 1):
@@ -154,8 +155,8 @@ class _Join:
         if not self._with_exclusive:
             others = words & ALONE != ALONE
             lone_pages = len(words) - int(np.count_nonzero(others))
-            is_true = lone_pages * PAGE_BYTES == table.account.uss_bytes  # else it has changed since
-            if is_true and not _has_huge(positions[~others], words[~others]):
+            agrees = lone_pages * PAGE_BYTES == table.account.uss_bytes  # else it has changed since
+            if agrees and not _has_huge(positions[~others], words[~others]):
                 positions, words = positions[others], words[others]
             else:
                 lone_pages = 0

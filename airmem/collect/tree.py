@@ -121,7 +121,8 @@ def choose_depth(reader: Source, tree: tuple[Process, ...], depth: str) -> tuple
         own = OwnPages(reader)  # before numpy is loaded
     except OSError as problem:
         reason = "little_memory" if problem.errno == ENOMEM else "unreadable"
-        return "rollup", (_sharing_gap(reason, f"airmem's own pages, which tell how to count: {problem}"),), None
+        detail = f"airmem's own pages, which tell how to count, cannot be read: {problem.strerror}"
+        return "rollup", (_sharing_gap(reason, detail),), None
     if obstacle := numpy_obstacle("compares page tables"):
         return "rollup", (_sharing_gap(*obstacle),), None
     return "pages", (), own

@@ -1,4 +1,4 @@
-"""What airmem's own pages tell about page frames: whether their numbers show, and which are the zero pages."""
+"""What airmem's own pages tell: whether frame numbers show, which are the zero pages, which mappings no RSS counts."""
 
 from __future__ import annotations
 
